@@ -1,0 +1,1 @@
+//! Laid out; built in the commits that follow.

@@ -1,0 +1,113 @@
+//! What the exchange did, one variant per log. Events alone are enough to follow the book and all balances.
+
+use crate::{AccountId, LevelKey, Lots, MarketId, MarketStatus, Mode, OrderId, Ticks, TokenId};
+use alloy_primitives::{Address, U256};
+
+/// A fact. The order inside an operation: per level met its `Reduced` and `Claimed`, then its `LevelFill`; then `Taken`; then `Placed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// `lots` rest at the tail of the order's level.
+    Placed {
+        order: OrderId,
+        account: AccountId,
+        lots: Lots,
+        expiry_s: u32,
+        client: u64,
+        mode: Mode,
+    },
+    /// `removed` lots were taken back, `left` remain open.
+    Reduced {
+        order: OrderId,
+        left: Lots,
+        removed: Lots,
+        reason: ReduceReason,
+    },
+    /// After-image of a level's word once a taker went through it; makers' fills follow from two consecutive words.
+    LevelFill {
+        level: LevelKey,
+        word: U256,
+    },
+    /// The taker's sum of one operation. `quote_atoms` without the fee.
+    Taken {
+        market: MarketId,
+        account: AccountId,
+        wanted: Lots,
+        filled: Lots,
+        client: u64,
+        mode: Mode,
+        reason: TakenReason,
+        quote_atoms: u128,
+        fee_atoms: u128,
+    },
+    /// `lots` were paid to the maker; `back` lots refunded (expired records).
+    Claimed {
+        order: OrderId,
+        account: AccountId,
+        lots: Lots,
+        back: Lots,
+    },
+    Deposit {
+        account: AccountId,
+        token: TokenId,
+        atoms: u128,
+    },
+    Withdraw {
+        account: AccountId,
+        token: TokenId,
+        atoms: u128,
+        to: Address,
+    },
+    AccountCreated {
+        account: AccountId,
+        owner: Address,
+    },
+    TokenAdded {
+        token: TokenId,
+        at: Address,
+        decimals: u8,
+    },
+    /// `cfg` is the market's word as stored (`contract.md` section 3): `Market::from_cfg` reads it.
+    MarketCreated {
+        market: MarketId,
+        cfg: U256,
+    },
+    Status {
+        market: MarketId,
+        status: MarketStatus,
+    },
+}
+
+/// Why lots left an order otherwise than by a fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ReduceReason {
+    Cancel = 1,
+    Reduce = 2,
+    Replaced = 3,
+    Stp = 4,
+    Expired = 5,
+    Deadman = 6,
+    Halted = 7,
+}
+
+/// Why a taker stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum TakenReason {
+    Filled = 0,
+    Limit = 1,
+    Steps = 2,
+    Stp = 3,
+    Budget = 4,
+}
+
+/// One match, from the maker's side, derived by `Book::replay` from a `LevelFill`. The taker is named by the next `Taken`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    pub maker_order: OrderId,
+    pub maker: AccountId,
+    pub ticks: Ticks,
+    pub lots: Lots,
+    /// Lots of the maker still open after this fill.
+    pub maker_left: Lots,
+}

@@ -1,0 +1,25 @@
+//! The order book as a value: vocabulary, units, commands, events, the reference [`engine`] and the follower [`book`].
+//!
+//! Everybody who talks about orders imports this crate: the indexer, the api, market makers, benches. It does no I/O,
+//! reads no clock, knows no database, no float and no decimal: a price is [`Ticks`], a size is [`Lots`], money is atoms.
+//!
+//! ```text
+//! Command --Engine::apply--> Vec<Event> --Book::replay--> Vec<Fill>      both end in the same book
+//!    |  abi::calldata           ^ abi::decode_log
+//!    v                          |
+//!  transaction --the exchange contract--> logs
+//! ```
+
+mod command;
+mod event;
+mod market;
+mod order;
+mod reject;
+mod units;
+
+pub use command::Command;
+pub use event::{Event, Fill, ReduceReason, TakenReason};
+pub use market::{Market, MarketStatus};
+pub use order::{AccountId, LevelKey, MarketId, Mode, OrderId, Side, TimeInForce, TokenId};
+pub use reject::Reject;
+pub use units::{Atoms, BaseAtoms, Lots, QuoteAtoms, Ticks};

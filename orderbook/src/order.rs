@@ -1,0 +1,132 @@
+//! Names of things: markets, accounts, tokens, sides, levels, orders, and the mode byte of a place.
+//! The packing is that of the contract (`Keys.sol`): level = market << 32 | side << 24 | tick, order = level << 40 | index.
+
+use crate::Ticks;
+use serde::{Deserialize, Serialize};
+
+/// A market, numbered from 1 in order of creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MarketId(pub u32);
+
+/// A trader's ledger on the exchange; 0 is none, 1 the fee collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(pub u32);
+
+/// A token, 0 none, 1 the native coin, then dense; 24 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenId(pub u32);
+
+/// Which side of the book an order stands on (its own side, also for a taker).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Side {
+    Bid = 0,
+    Ask = 1,
+}
+
+impl Side {
+    pub fn opposite(self) -> Side {
+        match self {
+            Side::Bid => Side::Ask,
+            Side::Ask => Side::Bid,
+        }
+    }
+}
+
+/// What may become of the part of an order that does not fill at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum TimeInForce {
+    /// Take what crosses, rest the remainder.
+    Gtc = 0,
+    /// Rest, or be refused with `WouldCross`.
+    PostOnly = 1,
+    /// Move to one tick from the best instead of crossing (milestone 2).
+    Slide = 2,
+    /// Take what crosses, drop the remainder.
+    Ioc = 3,
+    /// Fill completely or be refused with `NotFilled`.
+    Fok = 4,
+}
+
+/// The mode byte of a place: bit 0 side, bits 1-3 time in force, bits 4-6 self-trade mode, bit 7 track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mode(pub u8);
+
+impl Mode {
+    /// Self-trade mode NONE, not tracked: all that milestone 1 accepts.
+    pub fn new(side: Side, tif: TimeInForce) -> Mode {
+        Mode(side as u8 | (tif as u8) << 1)
+    }
+    pub fn side(self) -> Side {
+        if self.0 & 1 == 0 { Side::Bid } else { Side::Ask }
+    }
+    /// `None` for the three values above 4, which the exchange refuses with `BadMode`.
+    pub fn tif(self) -> Option<TimeInForce> {
+        match self.0 >> 1 & 7 {
+            0 => Some(TimeInForce::Gtc),
+            1 => Some(TimeInForce::PostOnly),
+            2 => Some(TimeInForce::Slide),
+            3 => Some(TimeInForce::Ioc),
+            4 => Some(TimeInForce::Fok),
+            _ => None,
+        }
+    }
+}
+
+/// All orders of one market and side at one price, in queue order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LevelKey {
+    pub market: MarketId,
+    pub side: Side,
+    pub ticks: Ticks,
+}
+
+impl LevelKey {
+    /// market << 32 | side << 24 | tick.
+    pub fn packed(self) -> u64 {
+        (self.market.0 as u64) << 32 | (self.side as u64) << 24 | self.ticks.0 as u64
+    }
+    /// `None` if bits 25-31 or bits above 63 of the packed form are not those of a level.
+    pub fn unpacked(packed: u64) -> Option<LevelKey> {
+        let side = match packed >> 24 & 0xff {
+            0 => Side::Bid,
+            1 => Side::Ask,
+            _ => return None,
+        };
+        Some(LevelKey { market: MarketId((packed >> 32) as u32), side, ticks: Ticks((packed & 0xff_ffff) as u32) })
+    }
+}
+
+/// An order: its level and its index in the level's queue (40 bits, never reused).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId {
+    pub level: LevelKey,
+    pub index: u64,
+}
+
+impl OrderId {
+    /// level << 40 | index; 104 bits.
+    pub fn packed(self) -> u128 {
+        (self.level.packed() as u128) << 40 | self.index as u128
+    }
+    /// `None` if the number is no order id.
+    pub fn unpacked(packed: u128) -> Option<OrderId> {
+        if packed >> 104 != 0 {
+            return None;
+        }
+        Some(OrderId { level: LevelKey::unpacked((packed >> 40) as u64)?, index: (packed & ((1 << 40) - 1)) as u64 })
+    }
+}
+
+/// Decimal, as in JSON.
+impl std::fmt::Display for OrderId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.packed().fmt(f)
+    }
+}
