@@ -1,1 +1,10 @@
-//! Laid out; built in the commits that follow.
+//! A chain node: JSON-RPC in, durable Ethereum blocks out.
+//!
+//! ```text
+//! rpc ──Tx──▶ mempool ──Pooled──▶ build ──Candidate──▶ execute ──Executed──▶ commit ──Committed──▶ publish ──Arc<Block>──▶ readers
+//! ```
+//! Each stage takes the left type by value and returns the right one. The node knows no order book: the exchange is genesis bytes.
+
+pub mod build;
+pub mod mempool;
+pub mod tx;
