@@ -90,6 +90,22 @@ pub enum ReduceReason {
     Halted = 7,
 }
 
+impl ReduceReason {
+    /// `None` for a code the exchange never logs.
+    pub fn from_code(code: u8) -> Option<ReduceReason> {
+        Some(match code {
+            1 => ReduceReason::Cancel,
+            2 => ReduceReason::Reduce,
+            3 => ReduceReason::Replaced,
+            4 => ReduceReason::Stp,
+            5 => ReduceReason::Expired,
+            6 => ReduceReason::Deadman,
+            7 => ReduceReason::Halted,
+            _ => return None,
+        })
+    }
+}
+
 /// Why a taker stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -99,6 +115,32 @@ pub enum TakenReason {
     Steps = 2,
     Stp = 3,
     Budget = 4,
+}
+
+impl TakenReason {
+    /// `None` for a code the exchange never logs.
+    pub fn from_code(code: u8) -> Option<TakenReason> {
+        Some(match code {
+            0 => TakenReason::Filled,
+            1 => TakenReason::Limit,
+            2 => TakenReason::Steps,
+            3 => TakenReason::Stp,
+            4 => TakenReason::Budget,
+            _ => return None,
+        })
+    }
+}
+
+impl Event {
+    /// The market it concerns; `None` for accounts, tokens and money.
+    pub fn market(&self) -> Option<MarketId> {
+        match self {
+            Event::Placed { order, .. } | Event::Reduced { order, .. } | Event::Claimed { order, .. } => Some(order.level.market),
+            Event::LevelFill { level, .. } => Some(level.market),
+            Event::Taken { market, .. } | Event::MarketCreated { market, .. } | Event::Status { market, .. } => Some(*market),
+            Event::Deposit { .. } | Event::Withdraw { .. } | Event::AccountCreated { .. } | Event::TokenAdded { .. } => None,
+        }
+    }
 }
 
 /// One match, from the maker's side, derived by `Book::replay` from a `LevelFill`. The taker is named by the next `Taken`.

@@ -10,13 +10,19 @@
 //!  transaction --the exchange contract--> logs
 //! ```
 
+pub mod abi;
+mod book;
 mod command;
 mod event;
+pub mod keys;
+pub mod ledger;
 mod market;
 mod order;
 mod reject;
 mod units;
 
+pub use abi::AbiError;
+pub use book::{Book, DepthLevel, LevelWord, Order, Record, ReplayError};
 pub use command::Command;
 pub use event::{Event, Fill, ReduceReason, TakenReason};
 pub use market::{Market, MarketStatus};

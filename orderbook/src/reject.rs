@@ -62,3 +62,105 @@ pub enum Reject {
     #[error("the exchange was re-entered")]
     Reentered,
 }
+
+impl Reject {
+    /// Names of all rejects as in `IExchange.sol`, in its order.
+    pub const ALL: [&'static str; 28] = [
+        "NoMarket",
+        "NotAuthorized",
+        "OverCap",
+        "BadMode",
+        "NotLive",
+        "BadTick",
+        "BadLots",
+        "Expired",
+        "CloidInUse",
+        "PreCancelled",
+        "WouldCross",
+        "Insufficient",
+        "LevelFull",
+        "NotFilled",
+        "Slippage",
+        "StepLimit",
+        "UnknownOrder",
+        "BadOps",
+        "NonceUsed",
+        "BadSignature",
+        "UnknownToken",
+        "UnknownAccount",
+        "AccountTaken",
+        "BadAmount",
+        "BadMarket",
+        "BadStatus",
+        "TransferFailed",
+        "Reentered",
+    ];
+
+    /// The custom error's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Reject::NoMarket => "NoMarket",
+            Reject::NotAuthorized => "NotAuthorized",
+            Reject::OverCap => "OverCap",
+            Reject::BadMode => "BadMode",
+            Reject::NotLive { .. } => "NotLive",
+            Reject::BadTick => "BadTick",
+            Reject::BadLots => "BadLots",
+            Reject::Expired => "Expired",
+            Reject::CloidInUse => "CloidInUse",
+            Reject::PreCancelled => "PreCancelled",
+            Reject::WouldCross { .. } => "WouldCross",
+            Reject::Insufficient => "Insufficient",
+            Reject::LevelFull => "LevelFull",
+            Reject::NotFilled { .. } => "NotFilled",
+            Reject::Slippage { .. } => "Slippage",
+            Reject::StepLimit => "StepLimit",
+            Reject::UnknownOrder => "UnknownOrder",
+            Reject::BadOps => "BadOps",
+            Reject::NonceUsed => "NonceUsed",
+            Reject::BadSignature => "BadSignature",
+            Reject::UnknownToken => "UnknownToken",
+            Reject::UnknownAccount => "UnknownAccount",
+            Reject::AccountTaken => "AccountTaken",
+            Reject::BadAmount => "BadAmount",
+            Reject::BadMarket => "BadMarket",
+            Reject::BadStatus => "BadStatus",
+            Reject::TransferFailed => "TransferFailed",
+            Reject::Reentered => "Reentered",
+        }
+    }
+
+    /// The stable code of JSON answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reject::NoMarket => "no_market",
+            Reject::NotAuthorized => "not_authorized",
+            Reject::OverCap => "over_cap",
+            Reject::BadMode => "bad_mode",
+            Reject::NotLive { .. } => "not_live",
+            Reject::BadTick => "bad_tick",
+            Reject::BadLots => "bad_lots",
+            Reject::Expired => "expired",
+            Reject::CloidInUse => "cloid_in_use",
+            Reject::PreCancelled => "pre_cancelled",
+            Reject::WouldCross { .. } => "would_cross",
+            Reject::Insufficient => "insufficient",
+            Reject::LevelFull => "level_full",
+            Reject::NotFilled { .. } => "not_filled",
+            Reject::Slippage { .. } => "slippage",
+            Reject::StepLimit => "step_limit",
+            Reject::UnknownOrder => "unknown_order",
+            Reject::BadOps => "bad_ops",
+            Reject::NonceUsed => "nonce_used",
+            Reject::BadSignature => "bad_signature",
+            Reject::UnknownToken => "unknown_token",
+            Reject::UnknownAccount => "unknown_account",
+            Reject::AccountTaken => "account_taken",
+            Reject::BadAmount => "bad_amount",
+            Reject::BadMarket => "bad_market",
+            Reject::BadStatus => "bad_status",
+            Reject::TransferFailed => "transfer_failed",
+            Reject::Reentered => "reentered",
+        }
+    }
+}

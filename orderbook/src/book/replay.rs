@@ -1,0 +1,189 @@
+//! Follows the exchange's events: the book and every maker's fill come from the logs alone, no view is ever called.
+//!
+//! A taker writes one `LevelFill` per level and no maker's order; who was filled follows from the level's word before and after:
+//! every order the head passed is filled by what it had left, the one at the new head by the rise of head_filled. The sum must be the
+//! fall of `open`, or the events are not the exchange's and replay says so.
+//! Events are followed, not trusted: every number is compared with the book before anything changes, a wrong one is a [`ReplayError`].
+
+use super::{Book, LevelWord, Record};
+use crate::{AccountId, Event, Fill, LevelKey, Lots, MarketId, OrderId, ReduceReason, Side, Ticks};
+use alloy_primitives::U256;
+
+/// An event that cannot follow the ones before. The book is as it was before that event; its owner must rebuild it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    #[error("a book of market {} got an event of market {}", expected.0, found.0)]
+    ForeignMarket { expected: MarketId, found: MarketId },
+    #[error("order {order} was placed, but the level's tail is {tail}")]
+    NotAtTail { order: OrderId, tail: u64 },
+    #[error("order {order} of {lots} lots does not fit its level")]
+    BadLots { order: OrderId, lots: Lots },
+    #[error("order {order} is not in the book")]
+    UnknownOrder { order: OrderId },
+    #[error("order {order} had {expected} lots left, but {found} were removed or left")]
+    LeftDiffers { order: OrderId, expected: Lots, found: Lots },
+    #[error("order {order} is owed {expected} lots and a refund of {expected_back}, but was paid {found} and {found_back}")]
+    PaidDiffers { order: OrderId, expected: Lots, expected_back: Lots, found: Lots, found_back: Lots },
+    #[error("order {order} is of account {}, not of {}", expected.0, found.0)]
+    OwnerDiffers { order: OrderId, expected: AccountId, found: AccountId },
+    #[error("level {level:?} cannot have the word {word:#x}: {why}")]
+    BadLevelWord { level: LevelKey, word: U256, why: &'static str },
+    #[error("level {level:?} lost {by_word} lots, but its orders were filled by {by_orders}")]
+    FillsDiffer { level: LevelKey, by_word: Lots, by_orders: Lots },
+    #[error("order {order} was removed with filled lots, but no claim of them followed")]
+    ClaimMissing { order: OrderId },
+    #[error("the best bid {bid} is not below the best ask {ask}")]
+    Crossed { bid: Ticks, ask: Ticks },
+}
+
+impl Book {
+    /// Follows one event; returns the fills it implies, in queue order (of a `LevelFill`; the next `Taken` names their taker).
+    /// Events that move no book (money, accounts, tokens) and `Taken` change nothing, of whatever market.
+    ///
+    /// # Errors
+    /// An event that cannot follow those before; the book is unchanged then.
+    pub fn replay(&mut self, event: &Event) -> Result<Vec<Fill>, ReplayError> {
+        if let Some((order, ..)) = self.dropped
+            && !matches!(event, Event::Claimed { order: claimed, .. } if *claimed == order)
+        {
+            return Err(ReplayError::ClaimMissing { order });
+        }
+        match *event {
+            Event::Placed { order, account, lots, expiry_s, .. } => self.placed(order, account, lots, expiry_s)?,
+            Event::Reduced { order, left, removed, reason } => self.reduced(order, left, removed, reason)?,
+            Event::LevelFill { level, word } => return self.level_fill(level, word),
+            Event::Claimed { order, account, lots, back } => self.claimed(order, account, lots, back)?,
+            Event::Status { market, status } if market == self.market.id => self.market.status = status,
+            Event::Status { .. }
+            | Event::Taken { .. }
+            | Event::Deposit { .. }
+            | Event::Withdraw { .. }
+            | Event::AccountCreated { .. }
+            | Event::TokenAdded { .. }
+            | Event::MarketCreated { .. } => {}
+        }
+        Ok(Vec::new())
+    }
+
+    fn placed(&mut self, order: OrderId, account: AccountId, lots: Lots, expiry_s: u32) -> Result<(), ReplayError> {
+        self.own(order.level)?;
+        let LevelKey { side, ticks, .. } = order.level;
+        let word = self.level_word(order.level);
+        if order.index != word.tail {
+            return Err(ReplayError::NotAtTail { order, tail: word.tail });
+        }
+        if lots.0 == 0 || lots > Lots::MAX || word.open.0.checked_add(lots.0).is_none() {
+            return Err(ReplayError::BadLots { order, lots });
+        }
+        if let Some(best) = self.crossing(side, ticks) {
+            let (bid, ask) = if side == Side::Bid { (ticks, best) } else { (best, ticks) };
+            return Err(ReplayError::Crossed { bid, ask });
+        }
+        self.push(order.level, Record { account, lots, aux: expiry_s as u64, skipped: false });
+        Ok(())
+    }
+
+    fn reduced(&mut self, order: OrderId, left: Lots, removed: Lots, reason: ReduceReason) -> Result<(), ReplayError> {
+        self.own(order.level)?;
+        let level = self.level(order.level).ok_or(ReplayError::UnknownOrder { order })?;
+        let record = level.live.get(&order.index).ok_or(ReplayError::UnknownOrder { order })?;
+        let (expected, account) = (level.left(order.index, record), record.account);
+        let found = Lots(left.0.saturating_add(removed.0));
+        if found != expected || removed.0 == 0 || (reason == ReduceReason::Expired && left.0 != 0) {
+            return Err(ReplayError::LeftDiffers { order, expected, found });
+        }
+        if reason == ReduceReason::Expired {
+            self.skip(order);
+        } else if left.0 > 0 {
+            self.shrink(order, removed);
+        } else {
+            let filled = self.remove(order).map_or(Lots(0), |order| order.unclaimed);
+            self.dropped = (filled.0 > 0).then_some((order, account, filled));
+        }
+        Ok(())
+    }
+
+    fn claimed(&mut self, order: OrderId, account: AccountId, lots: Lots, back: Lots) -> Result<(), ReplayError> {
+        self.own(order.level)?;
+        let (owner, expected, expected_back) = match self.dropped {
+            Some((_, owner, filled)) => (owner, filled, Lots(0)),
+            None => self.owed(order).ok_or(ReplayError::UnknownOrder { order })?,
+        };
+        if owner != account {
+            return Err(ReplayError::OwnerDiffers { order, expected: owner, found: account });
+        }
+        if (lots, back) != (expected, expected_back) || lots.0 | back.0 == 0 {
+            return Err(ReplayError::PaidDiffers { order, expected, expected_back, found: lots, found_back: back });
+        }
+        if self.dropped.take().is_none() {
+            self.claim(order);
+        }
+        Ok(())
+    }
+
+    /// What a claim of the order would pay and refund now.
+    fn owed(&self, order: OrderId) -> Option<(AccountId, Lots, Lots)> {
+        let level = self.level(order.level)?;
+        if let Some(record) = level.past.get(&order.index) {
+            let (lots, back) = if record.skipped { (Lots(record.aux), record.lots) } else { (record.lots, Lots(0)) };
+            return Some((record.account, lots, back));
+        }
+        let record = level.live.get(&order.index)?;
+        Some((record.account, level.filled(order.index), Lots(0)))
+    }
+
+    /// Takes over a level's after-image and derives the makers' fills.
+    pub(crate) fn level_fill(&mut self, key: LevelKey, word: U256) -> Result<Vec<Fill>, ReplayError> {
+        self.own(key)?;
+        let bad = |why| ReplayError::BadLevelWord { level: key, word, why };
+        let after = LevelWord::from_word(word).ok_or(bad("the low bits are zero"))?;
+        let level = self.level(key).ok_or(bad("the level was never used"))?;
+        let before = level.word;
+        let stepped_back = after.head == before.head && after.head_filled < before.head_filled;
+        let emptied = LevelWord { tail: before.tail, head: before.tail, ..LevelWord::default() };
+        let broken = [
+            (after.tail != before.tail, "a taker does not move the tail"),
+            (after.head < before.head || after.head > after.tail || stepped_back, "the head goes forward, to the tail at most"),
+            (after.open > before.open, "a taker adds no lots"),
+            (after.open.0 == 0 && after != emptied, "an empty level is tidy"),
+            (after.open.0 > 0 && after.expiry_min_s != before.expiry_min_s, "the least expiry stays while lots are open"),
+        ];
+        if let Some((_, why)) = broken.iter().find(|(is_broken, _)| *is_broken) {
+            return Err(bad(why));
+        }
+        let fills = fills_between(key, level, after).ok_or(bad("a filled part belongs to a live order at the head"))?;
+        let by_orders = Lots(fills.iter().fold(0_u64, |sum, fill| sum.saturating_add(fill.lots.0)));
+        if by_orders != before.open - after.open {
+            return Err(ReplayError::FillsDiffer { level: key, by_word: before.open - after.open, by_orders });
+        }
+        let level = self.level_mut(key).expect("read above");
+        let live = level.live.split_off(&after.head);
+        let passed = std::mem::replace(&mut level.live, live);
+        level.past.extend(passed);
+        level.word = after;
+        self.tidy(key);
+        Ok(fills)
+    }
+}
+
+/// Fills of the orders between a level's word and the one after it. `None`: no live order carries the new filled part.
+fn fills_between(key: LevelKey, level: &super::Level, after: LevelWord) -> Option<Vec<Fill>> {
+    let before = level.word;
+    let fill = |index: u64, record: &Record, lots: Lots, maker_left: Lots| Fill {
+        maker_order: OrderId { level: key, index },
+        maker: record.account,
+        ticks: key.ticks,
+        lots,
+        maker_left,
+    };
+    let passed = level.live.range(before.head..after.head);
+    let mut fills: Vec<Fill> = passed.map(|(index, record)| fill(*index, record, level.left(*index, record), Lots(0))).collect();
+    if after.head_filled.0 > 0 {
+        let record = level.live.get(&after.head).filter(|record| record.lots > after.head_filled)?;
+        let filled = after.head_filled - level.filled(after.head);
+        if filled.0 > 0 {
+            fills.push(fill(after.head, record, filled, record.lots - after.head_filled));
+        }
+    }
+    Some(fills)
+}
