@@ -1,0 +1,50 @@
+/** The frame of every pane: its heading, its six states in words, and Retry where that can help. */
+import { createEffect, createSignal, type JSX, onCleanup, Show } from 'solid-js';
+import type { PaneName } from '../api/session.ts';
+import type { Store } from '../store.ts';
+import './Pane.css';
+
+/** Words about waiting come only after this time: most waits are shorter, and flicker is worse than silence. */
+const PATIENCE_MS = 3_000;
+
+export const Pane = (props: { store: Store; name: PaneName; title: string; id?: string; tools?: JSX.Element; children: JSX.Element }) => {
+  const pane = () => props.store.pane(props.name);
+  const [patient, setPatient] = createSignal(true);
+  createEffect(() => {
+    const { state } = pane();
+    setPatient(true);
+    if (state !== 'loading') return;
+    const timer = setTimeout(() => setPatient(false), PATIENCE_MS);
+    onCleanup(() => clearTimeout(timer));
+  });
+  const words = () => {
+    const { state, words: said } = pane();
+    if (state === 'loading') return patient() ? '' : said;
+    if (state === 'offline') {
+      const wait = props.store.conn().retry_in_s;
+      return `Offline: ${said}${wait === null ? '.' : `. Next try in ${wait} s.`}`;
+    }
+    return state === 'empty' || state === 'error' ? said : '';
+  };
+  return (
+    <section class={`pane pane-${props.name}`} id={props.id} data-state={pane().state} aria-label={props.title} tabindex={props.id === undefined ? undefined : -1}>
+      <header class="pane-head">
+        <h2>{props.title}</h2>
+        {props.tools}
+      </header>
+      <div class="pane-body">
+        {props.children}
+        <Show when={words() !== ''}>
+          <div class="pane-words">
+            <p>{words()}</p>
+            <Show when={pane().retry}>
+              <button type="button" class="button" onClick={() => props.store.intend({ kind: 'retry' })}>
+                Retry now
+              </button>
+            </Show>
+          </div>
+        </Show>
+      </div>
+    </section>
+  );
+};
