@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IExchange} from "../interfaces/IExchange.sol";
+
+/// @title The balance word of an account in a token
+/// @notice free 0-127 (atoms the owner may use), feeDue 128-239 (atoms owed to the exchange, never the owner's again), rested 240 (set for good by the first
+/// order that escrowed this token). Escrow itself is nowhere: it is the orders' lots. All amounts are atoms.
+library Ledger {
+    uint256 internal constant RESTED = 1 << 240;
+    uint256 private constant FREE_MAX = type(uint128).max;
+    uint256 private constant DUE_MAX = type(uint112).max;
+
+    function free(uint256 word) internal pure returns (uint256) {
+        return word & FREE_MAX;
+    }
+
+    function feeDue(uint256 word) internal pure returns (uint256) {
+        return word >> 128 & DUE_MAX;
+    }
+
+    /// @dev Only a token that lies about balances can reach the bound: honest vaults hold at most 2^112-1.
+    function credit(uint256 word, uint256 atoms) internal pure returns (uint256) {
+        unchecked {
+            if (atoms > FREE_MAX - (word & FREE_MAX)) revert IExchange.BadAmount();
+            return word + atoms;
+        }
+    }
+
+    function debit(uint256 word, uint256 atoms) internal pure returns (uint256) {
+        unchecked {
+            if (atoms > word & FREE_MAX) revert IExchange.Insufficient();
+            return word - atoms;
+        }
+    }
+
+    function owe(uint256 word, uint256 atoms) internal pure returns (uint256) {
+        unchecked {
+            if (atoms > DUE_MAX - feeDue(word)) revert IExchange.BadAmount();
+            return word + (atoms << 128);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+/// @title The one word of a price level
+/// @notice minExpiry 32-63 (s, lower bound over its live orders, 0 none), open 64-127 (lots that rest), headFilled 128-175 (lots of the head order already
+/// filled), head 176-215, tail 216-255 (indexes of the queue). Law: open = lots of the live records in head .. tail-1, minus headFilled; open = 0 implies
+/// head = tail, headFilled = 0 and minExpiry = 0; headFilled > 0 implies a live record at head with more lots.
+library Levels {
+    uint256 internal constant OPEN_MAX = type(uint64).max;
+    uint256 internal constant INDEX_MAX = type(uint40).max;
+    uint256 private constant LOW = type(uint64).max; // minExpiry and the zero bits
+
+    function open(uint256 word) internal pure returns (uint256) {
+        return word >> 64 & OPEN_MAX;
+    }
+
+    function headFilled(uint256 word) internal pure returns (uint256) {
+        return word >> 128 & type(uint48).max;
+    }
+
+    function head(uint256 word) internal pure returns (uint256) {
+        return word >> 176 & INDEX_MAX;
+    }
+
+    function tail(uint256 word) internal pure returns (uint256) {
+        return word >> 216;
+    }
+
+    /// @notice The word with its queue moved: minExpiry and tail stay. Nothing open: the word of an empty level.
+    function moved(uint256 word, uint256 open_, uint256 headFilled_, uint256 head_) internal pure returns (uint256) {
+        if (open_ == 0) return emptied(word);
+        return (word >> 216 << 216) | head_ << 176 | headFilled_ << 128 | open_ << 64 | (word & LOW);
+    }
+
+    /// @notice head = tail, all else 0: what a sweep leaves, whatever was in the queue.
+    function emptied(uint256 word) internal pure returns (uint256) {
+        uint256 end = word >> 216;
+        return end << 216 | end << 176;
+    }
+
+    /// @notice The word with `lots` more at its tail. The caller has checked tail < INDEX_MAX and open + lots <= OPEN_MAX.
+    function pushed(uint256 word, uint256 lots) internal pure returns (uint256) {
+        unchecked {
+            return word + (1 << 216) + (lots << 64);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IExchange} from "../interfaces/IExchange.sol";
+import {SafeTransfer} from "./SafeTransfer.sol";
+import {Store} from "./Store.sol";
+
+/// @title Tokens, markets and their statuses
+/// @notice A market is one word: base 0-23, quote 24-47 (tokens), quotePerLotTick 48-111 (quote atoms), basePerLot 112-175 (base atoms), minLots 176-199,
+/// takerFee 200-215 (ppm), makerFee 216-231 (ppm, signed), minTtl 232-239 (s), status 240-247. Only the status ever changes.
+library Markets {
+    uint256 internal constant LIVE = 1;
+    uint256 internal constant POST_ONLY = 2;
+    uint256 internal constant CANCEL_ONLY = 3;
+    uint256 internal constant HALTED = 4;
+
+    uint256 private constant NATIVE = 1;
+    uint256 private constant FEE_MAX = 10_000;
+    uint256 private constant STATUS_SHIFT = 240;
+
+    function base(uint256 cfg) internal pure returns (uint256) {
+        return cfg & 0xffffff;
+    }
+
+    function quote(uint256 cfg) internal pure returns (uint256) {
+        return cfg >> 24 & 0xffffff;
+    }
+
+    function quotePerLotTick(uint256 cfg) internal pure returns (uint256) {
+        return cfg >> 48 & type(uint64).max;
+    }
+
+    function basePerLot(uint256 cfg) internal pure returns (uint256) {
+        return cfg >> 112 & type(uint64).max;
+    }
+
+    function minLots(uint256 cfg) internal pure returns (uint256) {
+        return cfg >> 176 & 0xffffff;
+    }
+
+    function takerFee(uint256 cfg) internal pure returns (uint256) {
+        return cfg >> 200 & 0xffff;
+    }
+
+    function makerFee(uint256 cfg) internal pure returns (int256) {
+        return int16(uint16(cfg >> 216));
+    }
+
+    function status(uint256 cfg) internal pure returns (uint256) {
+        return cfg >> STATUS_SHIFT & 0xff;
+    }
+
+    /// @notice Number of a listed token; the native coin needs no listing.
+    function numberOf(address token) internal view returns (uint256 number) {
+        if (token == address(0)) return NATIVE;
+        number = Store.words().tokenOf[token];
+        if (number == 0) revert IExchange.UnknownToken();
+    }
+
+    /// @notice Lists a token unless it is listed: it needs code and decimals().
+    function addToken(address token) internal returns (uint256 number) {
+        if (token == address(0)) return NATIVE;
+        Store.Layout storage s = Store.words();
+        number = s.tokenOf[token];
+        if (number != 0) return number;
+        (bool ok, uint256 decimals) = SafeTransfer.read(token, abi.encodeWithSignature("decimals()"));
+        if (!ok || decimals > 255 || token.code.length == 0) revert IExchange.UnknownToken();
+        uint256 counts = s.counts;
+        number = counts >> 32 & 0xffffff;
+        number = number == 0 ? NATIVE + 1 : number + 1;
+        if (number > 0xffffff) revert IExchange.BadAmount();
+        s.counts = (counts & type(uint32).max) | number << 32;
+        s.tokenOf[token] = number;
+        s.tokens[number] = decimals << 160 | uint160(token);
+        emit IExchange.TokenAdded(uint24(number), token, uint8(decimals));
+    }
+
+    /// @param cfg the word without its tokens
+    function create(address base_, address quote_, uint256 cfg) internal returns (uint256 market) {
+        if (base_ == quote_ || quotePerLotTick(cfg) == 0 || basePerLot(cfg) == 0 || minLots(cfg) == 0) revert IExchange.BadMarket();
+        int256 least = -int256(takerFee(cfg));
+        if (takerFee(cfg) > FEE_MAX || makerFee(cfg) < least || makerFee(cfg) > int256(FEE_MAX)) revert IExchange.BadMarket();
+        if (status(cfg) != LIVE && status(cfg) != POST_ONLY) revert IExchange.BadMarket();
+        cfg |= addToken(base_);
+        cfg |= addToken(quote_) << 24;
+        Store.Layout storage s = Store.words();
+        market = (s.counts & type(uint32).max) + 1;
+        if (market > type(uint32).max) revert IExchange.BadMarket();
+        s.counts += 1;
+        s.cfg[market] = cfg;
+        emit IExchange.MarketCreated(uint32(market), cfg);
+    }
+
+    /// @notice Owner: any status, HALTED only from CANCEL_ONLY, nothing from HALTED. Guardian: LIVE or POST_ONLY to CANCEL_ONLY.
+    function setStatus(uint256 market, uint256 to) internal {
+        Store.Layout storage s = Store.words();
+        uint256 cfg = s.cfg[market];
+        if (cfg == 0) revert IExchange.NoMarket();
+        uint256 from = status(cfg);
+        if (msg.sender != s.owner) {
+            if (msg.sender != s.guardian || from > POST_ONLY || to != CANCEL_ONLY) revert IExchange.NotAuthorized();
+        }
+        if (to < LIVE || to > HALTED || from == HALTED || (to == HALTED && from != CANCEL_ONLY)) revert IExchange.BadStatus();
+        s.cfg[market] = (cfg & ~(uint256(0xff) << STATUS_SHIFT)) | to << STATUS_SHIFT;
+        emit IExchange.Status(uint32(market), uint8(to));
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+import {Base} from "./Base.sol";
+
+/// @notice Gas of whole transactions, against the gates of docs/contract.md and the committed snapshots/gas.json. `HIFI_WRITE_GAS=true forge test` writes the snapshot.
+/// Both sides hold orders, both balance words of every account are in use.
+contract GasTest is Base {
+    uint32 constant MAKER = 300;
+    uint32 constant OTHER = 301;
+    uint32 constant TAKER = 305;
+    string constant FILE = "snapshots/gas.json";
+
+    string[] private names;
+    uint256[] private figures;
+
+    function setUp() public override {
+        super.setUp();
+        enrol(MAKER);
+        enrol(OTHER);
+        enrol(TAKER);
+        // A living market: both sides open near the touch, fees owed by the taker already.
+        ask(OTHER, 1100, 50);
+        bid(OTHER, 900, 50);
+        buy(TAKER, 1100, 1);
+        sell(TAKER, 900, 1);
+    }
+
+    /// @dev One figure: within its gate, and remembered.
+    function gate(string memory name, uint256 most) private {
+        if (lastGas > most) revert(string.concat(name, " costs ", vm.toString(lastGas), ", gate ", vm.toString(most)));
+        names.push(name);
+        figures.push(lastGas);
+    }
+
+    function testGates() public {
+        takes();
+        claims();
+        places();
+        compare();
+    }
+
+    function places() private {
+        ask(MAKER, 200_000, 5);
+        gate("place_new_level_new_branch", 150_000);
+        ask(MAKER, 1200, 5);
+        ask(MAKER, 1201, 5);
+        gate("place_new_level_word_in_use", 105_000);
+        uint256 id = ask(MAKER, 1201, 5);
+        gate("place_existing_half_word", 60_000);
+        ask(MAKER, 1201, 5);
+        gate("place_existing_new_word", 75_000);
+        cancel(MAKER, id);
+        gate("cancel_level_stays", 48_000);
+        id = ask(MAKER, 1300, 5);
+        cancel(MAKER, id);
+        gate("cancel_level_emptied", 48_000);
+    }
+
+    function takes() private {
+        ask(MAKER, 1000, 5);
+        buy(TAKER, 1000, 5);
+        gate("take_1_order", 65_000);
+        ask(MAKER, 1001, 5);
+        buy(TAKER, 1001, 3);
+        gate("take_part_of_1", 68_000);
+        buy(TAKER, 1001, 2);
+        queue(1002, 10);
+        buy(TAKER, 1002, 50);
+        gate("take_10_orders_sweep", 65_000);
+        queue(1003, 11);
+        buy(TAKER, 1003, 50);
+        gate("take_10_orders_walk", 85_000);
+        buy(TAKER, 1003, 5);
+        for (uint24 tick = 1010; tick < 1020; ++tick) {
+            ask(MAKER, tick, 5);
+        }
+        buy(TAKER, 1019, 50);
+        gate("take_10_levels", 155_000);
+        queue(1004, 100);
+        buy(TAKER, 1004, 500);
+        gate("take_100_orders_sweep", 65_000);
+        queue(1005, 101);
+        buy(TAKER, 1005, 500);
+        gate("take_100_orders_walk", 260_000);
+    }
+
+    function claims() private {
+        uint256[] memory ids = new uint256[](2);
+        uint256 alone = ask(MAKER, 1000, 5);
+        ids[0] = ask(MAKER, 1001, 5);
+        ids[1] = ask(MAKER, 1002, 5);
+        buy(TAKER, 1002, 15);
+        claim(alone);
+        gate("claim", 48_000);
+        x.claim(ids);
+        uint256 two = spent();
+        // The first of a batch costs what it costs alone, but for one element of calldata.
+        lastGas = two - lastGas;
+        gate("claim_one_more", 8000);
+    }
+
+    function queue(uint24 tick, uint256 n) private {
+        for (uint256 i = 0; i < n; ++i) {
+            ask(MAKER, tick, 5);
+        }
+    }
+
+    /// @dev The snapshot must say what was measured, so that every change of cost is a change of the file.
+    function compare() private {
+        string memory text = "{\n";
+        for (uint256 i = 0; i < names.length; ++i) {
+            string memory end = i + 1 == names.length ? "\n" : ",\n";
+            text = string.concat(text, '  "', names[i], '": ', vm.toString(figures[i]), end);
+        }
+        text = string.concat(text, "}\n");
+        if (vm.envOr("HIFI_WRITE_GAS", false)) vm.writeFile(FILE, text);
+        string memory committed = vm.readFile(FILE);
+        for (uint256 i = 0; i < names.length; ++i) {
+            string memory name = string.concat(".", names[i]);
+            eq(vm.keyExistsJson(committed, name) ? vm.parseJsonUint(committed, name) : 0, figures[i], string.concat(names[i], ", snapshots/gas.json"));
+        }
+        require(keccak256(bytes(text)) == keccak256(bytes(committed)), "snapshots/gas.json has other rows; HIFI_WRITE_GAS=true forge test writes it");
+    }
+}
