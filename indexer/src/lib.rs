@@ -6,6 +6,7 @@
 //! ```
 //! Never writes to the chain; live data never waits for Postgres; every stored byte is a function of the chain.
 
+pub mod postgres;
 pub mod project;
 pub mod source;
 
