@@ -6,5 +6,10 @@
 //! Each stage takes the left type by value and returns the right one. The node knows no order book: the exchange is genesis bytes.
 
 pub mod build;
+pub mod execute;
 pub mod mempool;
+pub mod publish;
+pub mod state;
+pub mod sync;
+pub mod trie;
 pub mod tx;
