@@ -13,6 +13,7 @@
 pub mod abi;
 mod book;
 mod command;
+mod engine;
 mod event;
 pub mod keys;
 pub mod ledger;
@@ -24,6 +25,7 @@ mod units;
 pub use abi::AbiError;
 pub use book::{Book, DepthLevel, LevelWord, Order, Record, ReplayError};
 pub use command::Command;
+pub use engine::Engine;
 pub use event::{Event, Fill, ReduceReason, TakenReason};
 pub use market::{Market, MarketStatus};
 pub use order::{AccountId, LevelKey, MarketId, Mode, OrderId, Side, TimeInForce, TokenId};

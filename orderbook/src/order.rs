@@ -2,6 +2,7 @@
 //! The packing is that of the contract (`Keys.sol`): level = market << 32 | side << 24 | tick, order = level << 40 | index.
 
 use crate::Ticks;
+use alloy_primitives::{Address, U256, keccak256};
 use serde::{Deserialize, Serialize};
 
 /// A market, numbered from 1 in order of creation.
@@ -13,6 +14,17 @@ pub struct MarketId(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountId(pub u32);
+
+impl AccountId {
+    /// The number that `register(salt)` takes for an owner: 256 + keccak256(owner, salt) mod (2^31 - 256). No counter is behind it.
+    pub fn numbered(owner: Address, salt: u32) -> AccountId {
+        let mut preimage = [0u8; 64];
+        preimage[12..32].copy_from_slice(owner.as_slice());
+        preimage[60..].copy_from_slice(&salt.to_be_bytes());
+        let number: U256 = U256::from_be_bytes(keccak256(preimage).0) % U256::from((1_u32 << 31) - 256);
+        AccountId(256 + number.to::<u32>())
+    }
+}
 
 /// A token, 0 none, 1 the native coin, then dense; 24 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -299,6 +299,21 @@ impl Book {
         level.word.head_filled = Lots(0);
         Some((record.account, filled, Lots(0)))
     }
+
+    /// Takes a claim back: restores the past record, or the head's filled part.
+    pub(crate) fn unclaim(&mut self, id: OrderId, record: Option<Record>, lots: Lots) {
+        let level = self.level_mut(id.level).expect("the claim had a level");
+        match record {
+            Some(record) => {
+                level.past.insert(id.index, record);
+            }
+            None => {
+                let record = level.live.get_mut(&id.index).expect("the claim had a record");
+                record.lots = record.lots + lots;
+                level.word.head_filled = lots;
+            }
+        }
+    }
 }
 
 /// True if an order of `side` at `limit` trades with the other side's price `best`.
