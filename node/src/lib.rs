@@ -7,6 +7,7 @@
 
 pub mod build;
 pub mod execute;
+pub mod genesis;
 pub mod mempool;
 pub mod publish;
 pub mod state;
