@@ -7,11 +7,8 @@ mod predeploy;
 
 use std::collections::BTreeMap;
 
-use alloy_consensus::constants::EMPTY_WITHDRAWALS;
-use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
-use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_genesis::{ChainConfig, GenesisAccount};
-use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::primitives::hardfork::SpecId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -84,7 +81,9 @@ impl Genesis {
         if let Some(number) = inner.number.filter(|number| *number != 0) {
             return Err(GenesisError::Number(number));
         }
-        let genesis = Self { inner, extension };
+        let mut genesis = Self { inner, extension };
+        let fee = genesis.inner.base_fee_per_gas.unwrap_or(1_000_000_000);
+        genesis.inner.base_fee_per_gas = Some(fee.max(u128::from(extension.base_fee_floor)));
         genesis.spec_id().ok_or(GenesisError::Fork)?;
         Ok(genesis)
     }
@@ -148,36 +147,6 @@ impl Genesis {
             Some(SpecId::PRAGUE)
         } else {
             None
-        }
-    }
-
-    /// The first header, once the root of [`alloy_genesis::Genesis::alloc`] is known.
-    pub fn header(&self, state_root: B256) -> Header {
-        let inner = &self.inner;
-        let base_fee = inner.base_fee_per_gas.map_or(1_000_000_000, |fee| u64::try_from(fee).unwrap_or(u64::MAX));
-        Header {
-            parent_hash: inner.parent_hash.unwrap_or_default(),
-            ommers_hash: EMPTY_OMMER_ROOT_HASH,
-            beneficiary: inner.coinbase,
-            state_root,
-            transactions_root: EMPTY_ROOT_HASH,
-            receipts_root: EMPTY_ROOT_HASH,
-            logs_bloom: Bloom::ZERO,
-            difficulty: inner.difficulty,
-            number: 0,
-            gas_limit: inner.gas_limit,
-            gas_used: 0,
-            timestamp: inner.timestamp,
-            extra_data: inner.extra_data.clone(),
-            mix_hash: inner.mix_hash,
-            nonce: B64::from(inner.nonce.to_be_bytes()),
-            base_fee_per_gas: Some(base_fee.max(self.extension.base_fee_floor)),
-            withdrawals_root: Some(EMPTY_WITHDRAWALS),
-            blob_gas_used: Some(0),
-            excess_blob_gas: Some(0),
-            parent_beacon_block_root: Some(B256::ZERO),
-            requests_hash: Some(EMPTY_REQUESTS_HASH),
-            ..Default::default()
         }
     }
 }
