@@ -123,7 +123,7 @@ fn sweep(elsewhere: &Path, temporary: &Path) {
             continue;
         }
         let free = File::open(entry.path().join(".lock")).is_ok_and(|lock| lock.try_lock().is_ok());
-        if free && matches!(super::pidfile::end_orphan(&entry.path().join("data")), Ok(_)) {
+        if free && super::pidfile::end_orphan(&entry.path().join("data")).is_ok() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
