@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {Base} from "./Base.sol";
 
-/// @notice Gas of whole transactions, against the gates of docs/contract.md and the committed snapshots/gas.json. `HIFI_WRITE_GAS=true forge test` writes the snapshot.
+/// @notice Gas of whole transactions, against the gates of docs/contract.md and the committed snapshots/gas.json. `HIFI_WRITE_GAS=true FOUNDRY_PROFILE=test forge test` writes the snapshot.
 /// Both sides hold orders, both balance words of every account are in use.
 contract GasTest is Base {
     uint32 constant MAKER = 300;
@@ -120,6 +120,6 @@ contract GasTest is Base {
             string memory name = string.concat(".", names[i]);
             eq(vm.keyExistsJson(committed, name) ? vm.parseJsonUint(committed, name) : 0, figures[i], string.concat(names[i], ", snapshots/gas.json"));
         }
-        require(keccak256(bytes(text)) == keccak256(bytes(committed)), "snapshots/gas.json has other rows; HIFI_WRITE_GAS=true forge test writes it");
+        require(keccak256(bytes(text)) == keccak256(bytes(committed)), "snapshots/gas.json has other rows; HIFI_WRITE_GAS=true FOUNDRY_PROFILE=test forge test writes it");
     }
 }
