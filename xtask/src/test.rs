@@ -3,8 +3,8 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -89,63 +89,44 @@ fn build() -> Result<Count> {
 /// All Rust tests, the end-to-end ones included, with one throw-away Postgres.
 fn rust_tests() -> Result<Count> {
     let cluster = Ephemeral::start()?;
-    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast", "--quiet"]);
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast", "--", "--skip", CLIENTS]);
     count(tests.env("HIFI_TEST_POSTGRES", &cluster.url))
 }
 
-/// The clients of `tests/e2e/clients`, unmodified from their registries, against a running stack.
+/// Trading and Ethereum clients, unmodified from their registries, against a running stack: the end-to-end test `unmodified_clients_work`.
 fn clients() -> Result<Count> {
-    let folder = root().join("tests/e2e/clients");
-    let mut counted = Count::default();
-    let stack = Stack::start()?;
-    let python = python(&folder)?;
+    let folder = clients_folder()?;
+    postgres::ensure_there()?;
+    count(cargo(&["test", "--workspace", "--test", "e2e", CLIENTS, "--", "--nocapture"]).env("HIFI_CLIENTS", folder))
+}
+
+/// The name of that test, which has a step of its own.
+const CLIENTS: &str = "unmodified_clients";
+
+/// A folder with `venv` and `node_modules`, made once from `requirements.txt` and `package-lock.json` of `tests/e2e/clients`.
+fn clients_folder() -> Result<PathBuf> {
+    let lists = root().join("tests/e2e/clients");
+    let folder = target().join("clients");
+    fs::create_dir_all(&folder)?;
+    for list in ["package.json", "package-lock.json", "requirements.txt"] {
+        fs::copy(lists.join(list), folder.join(list)).with_context(|| format!("cannot copy tests/e2e/clients/{list}"))?;
+    }
     system::npm_ci(&folder)?;
-    for script in scripts(&folder)? {
-        let mut client = match script.extension().and_then(|end| end.to_str()) {
-            Some("py") => Command::new(&python),
-            _ => Command::new("node"),
-        };
-        let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        println!("+ {name}");
-        let status = client.arg(&script).current_dir(&folder).envs(stack.variables()).stdin(Stdio::null()).status()?;
-        println!("{name}: {}", if status.success() { "ok" } else { "FAILED" });
-        counted += Count { passed: u64::from(status.success()), failed: u64::from(!status.success()) };
-    }
-    stack.stop()?;
-    Ok(counted)
-}
-
-/// `*_test.py`, `test_*.py`, `*.test.mjs`: each a program that exits 0 when its client works.
-fn scripts(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let is_script = |path: &PathBuf| matches!(path.extension().and_then(|end| end.to_str()), Some("py" | "mjs"));
-    let mut scripts: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_script).collect();
-    scripts.retain(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('_')));
-    scripts.sort();
-    if scripts.is_empty() {
-        bail!("no client scripts in {}", folder.display());
-    }
-    Ok(scripts)
-}
-
-/// A Python with the pinned packages of `requirements.txt`, made once.
-fn python(folder: &Path) -> Result<PathBuf> {
     let hint = "install Python 3 with venv (apt-get install python3-venv)";
-    let system_python = system::need(&["python3"], "python3", hint)?;
-    let venv = target().join("clients-venv");
-    let key = hash_files(folder, &["requirements.txt"])?;
-    once(&venv.join(".hifi-requirements"), &key, || {
-        let make = |clear: &str| run(command(&system_python, &["-m", "venv", clear]).arg(&venv));
-        if make("--clear").is_err() {
+    let python = system::need(&["python3"], "python3", hint)?;
+    let venv = folder.join("venv");
+    once(&venv.join(".hifi-requirements"), &hash_files(&folder, &["requirements.txt"])?, || {
+        let make = || run(command(&python, &["-m", "venv", "--clear"]).arg(&venv));
+        if make().is_err() {
             if !system::install(&["python3-venv"])? {
                 bail!("python3 cannot make a venv: {hint}");
             }
-            make("--clear")?;
+            make()?;
         }
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", "requirements.txt"];
-        run(command(venv.join("bin/python"), &pip).current_dir(folder))
+        run(command(venv.join("bin/python"), &pip).current_dir(&folder))
     })?;
-    Ok(venv.join("bin/python"))
+    Ok(folder)
 }
 
 /// A whole hifi with demo traders, on free ports, in a directory of its own.
@@ -170,7 +151,7 @@ impl Stack {
         let ready_file = dir.0.join("ready.json");
         let data = dir.0.join("data");
         let mut up = command(target().join("debug/hifi"), &["up", "--data-dir"]);
-        up.arg(&data).args(["--rpc-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0", "--stream-addr", "127.0.0.1:0"]);
+        up.arg(&data).args(["--rpc-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0"]);
         up.arg("--ready-file").arg(&ready_file).stdin(Stdio::null());
         let mut child = up.spawn().context("cannot run hifi")?;
         let began = Instant::now();

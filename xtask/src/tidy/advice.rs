@@ -46,7 +46,7 @@ fn show(what: &str, places: &[String]) {
 fn functions(code: &str) -> impl Iterator<Item = (usize, usize)> {
     let lines: Vec<&str> = code.lines().collect();
     let is_function = |line: &str| {
-        let words = line.trim_start().split_whitespace().take(4).collect::<Vec<_>>();
+        let words = line.split_whitespace().take(4).collect::<Vec<_>>();
         words.contains(&"fn") && !line.trim_end().ends_with(';')
     };
     let mut found = Vec::new();

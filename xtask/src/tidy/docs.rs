@@ -58,12 +58,9 @@ fn paths(tree: &Tree, document: &str, line: &str) -> Vec<String> {
     let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
     let links = links.filter(|link| !link.is_empty() && !link.contains("://") && !link.starts_with("mailto:"));
     let links = links.map(|link| beside.join(link).to_string_lossy().into_owned());
-    spans
-        .chain(links)
-        .filter(|path| !tree.root.join(path).exists())
-        .filter(|path| !made(path))
-        .map(|path| format!("{path} does not exist"))
-        .collect()
+    // A folder's own README may name its files from that folder.
+    let there = |path: &String| tree.root.join(path).exists() || tree.root.join(beside).join(path).exists();
+    spans.chain(links).filter(|path| !there(path)).filter(|path| !made(path)).map(|path| format!("{path} does not exist")).collect()
 }
 
 /// What a build or a run makes may be named without being there.

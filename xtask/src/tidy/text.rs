@@ -37,7 +37,7 @@ pub fn parts(text: &str, language: Language) -> Parts {
                 parts.code.push_str(&breaks);
             }
             Kind::Text => {
-                parts.strings.push((line, piece.trim_matches(|c| matches!(c, '"' | '\'' | '`' | '#' | 'r' | 'b')).to_owned()));
+                parts.strings.push((line, content(piece).to_owned()));
                 parts.code.push_str("\"\"");
                 parts.code.push_str(&breaks);
                 parts.comments.push_str(&breaks);
@@ -47,6 +47,14 @@ pub fn parts(text: &str, language: Language) -> Parts {
         at += len;
     }
     parts
+}
+
+/// A literal without its quotes, hashes and prefix.
+fn content(literal: &str) -> &str {
+    let quote = |c: char| matches!(c, '"' | '\'' | '`');
+    let start = literal.find(quote).map_or(0, |at| at + 1);
+    let end = literal.rfind(quote).filter(|end| *end >= start).unwrap_or(literal.len());
+    &literal[start..end]
 }
 
 enum Kind {
@@ -62,8 +70,8 @@ fn piece(rest: &str, language: Language, before: Option<u8>) -> (usize, Kind) {
     if rest.starts_with("//") {
         return (to(rest.find('\n'), 0), Kind::Comment);
     }
-    if rest.starts_with("/*") {
-        return (to(rest[2..].find("*/"), 4), Kind::Comment);
+    if let Some(inside) = rest.strip_prefix("/*") {
+        return (to(inside.find("*/"), 4), Kind::Comment);
     }
     if language == Language::Rust && !word_before {
         let raw = rest.strip_prefix('b').unwrap_or(rest).strip_prefix('r');
@@ -130,7 +138,8 @@ mod tests {
         let parts = parts(text, Language::Rust);
         assert_eq!(lines_with(&parts.code, "unsafe").collect::<Vec<_>>(), [3]);
         assert_eq!(lines_with(&parts.comments, "unsafe").collect::<Vec<_>>(), [1, 3]);
-        assert_eq!(parts.strings.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2, 2]);
+        let strings: Vec<_> = parts.strings.iter().map(|(line, text)| (*line, text.as_str())).collect();
+        assert_eq!(strings, [(1, "unsafe // no"), (2, "\""), (2, "x \"unsafe\" y")]);
         assert!(parts.code.contains("<'a>(c: &'a str)"), "lifetimes are code: {}", parts.code);
     }
 
