@@ -120,6 +120,9 @@ contract GasTest is Base {
             string memory name = string.concat(".", names[i]);
             eq(vm.keyExistsJson(committed, name) ? vm.parseJsonUint(committed, name) : 0, figures[i], string.concat(names[i], ", snapshots/gas.json"));
         }
-        require(keccak256(bytes(text)) == keccak256(bytes(committed)), "snapshots/gas.json has other rows; HIFI_WRITE_GAS=true FOUNDRY_PROFILE=test forge test writes it");
+        require(
+            keccak256(bytes(text)) == keccak256(bytes(committed)),
+            "snapshots/gas.json has other rows; HIFI_WRITE_GAS=true FOUNDRY_PROFILE=test forge test writes it"
+        );
     }
 }
