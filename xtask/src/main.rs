@@ -42,6 +42,12 @@ enum Command {
     },
     /// Checks what reading can check: crate arrows, tables in two languages, fresh artifacts, unfinished marks, documents
     Tidy,
+    /// Finds a Postgres for hifi or fetches one, and says where it is
+    Postgres {
+        /// Fetch the pinned bundle even if there is another
+        #[arg(long)]
+        bundle: bool,
+    },
     /// Compiles the contracts and writes contracts/artifacts
     Contracts,
     /// Builds the page into web/dist
@@ -68,6 +74,8 @@ fn main() -> ExitCode {
         Command::Up { no_web, hifi } => up::up(no_web, &hifi),
         Command::Test { steps, keep_going } => test::test(&steps, keep_going),
         Command::Tidy => tidy::command(),
+        Command::Postgres { bundle: true } => postgres::fetch_bundle().map(|dir| println!("postgres: {}", dir.display())),
+        Command::Postgres { bundle: false } => postgres::ensure_there(),
         Command::Contracts => contracts::build(),
         Command::Web => web::build().map(drop),
     };

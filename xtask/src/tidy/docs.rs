@@ -7,7 +7,7 @@ use super::{Findings, Tree};
 /// First folders of paths that are ours.
 const OURS: [&str; 13] =
     ["src/", "node/", "orderbook/", "indexer/", "api/", "contracts/", "web/", "xtask/", "tests/", "examples/", "docs/", ".ci/", ".cargo/"];
-const XTASKS: [&str; 6] = ["up", "test", "tidy", "contracts", "web", "--help"];
+const XTASKS: [&str; 7] = ["up", "test", "tidy", "postgres", "contracts", "web", "--help"];
 const HIFI: [&str; 8] = ["up", "node", "index", "api", "replay", "bench", "--help", "--version"];
 
 pub fn documents(tree: &Tree) -> Findings {
