@@ -26,9 +26,17 @@ pub(super) fn ready(data: &Path, child: u32) -> bool {
 }
 
 /// Ends an orphaned postmaster of `data`: SIGINT, after 20 s SIGQUIT. `false` when there is none.
-/// A dead pid, or one that meanwhile belongs to another program, is left to Postgres, which clears the file itself.
+/// A dead pid is left to Postgres, which clears the file itself. A number that meanwhile belongs to another program of the same user would
+/// make Postgres refuse to start: that file is deleted, and Postgres' own look at the shared memory still guards the cluster.
 pub(super) fn end_orphan(data: &Path) -> Result<bool, PostgresError> {
-    let Some(orphan) = pid(data).filter(|pid| is_postgres_of(*pid, data)) else { return Ok(false) };
+    let Some(orphan) = pid(data) else { return Ok(false) };
+    if !is_postgres_of(orphan, data) {
+        if cfg!(target_os = "linux") && Path::new(&format!("/proc/{orphan}")).exists() {
+            let file = data.join("postmaster.pid");
+            fs::remove_file(&file).map_err(PostgresError::io("delete", &file))?;
+        }
+        return Ok(false);
+    }
     tracing::warn!(pid = orphan, "ending a postgres that outlived its hifi");
     for (signal, patience) in [(Signal::INT, Duration::from_secs(20)), (Signal::QUIT, Duration::from_secs(5))] {
         send(orphan, signal);
@@ -101,5 +109,7 @@ mod tests {
         // This very test: alive, but no postgres. A signal would end it.
         fs::write(dir.path().join("postmaster.pid"), format!("{}\n", std::process::id())).unwrap();
         assert!(!end_orphan(dir.path()).unwrap());
+        let left = dir.path().join("postmaster.pid").exists();
+        assert_eq!(left, cfg!(not(target_os = "linux")), "Postgres would take it for its own");
     }
 }
