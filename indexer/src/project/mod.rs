@@ -21,7 +21,7 @@ pub struct Update {
     pub changes: Changes,
 }
 
-/// A transaction of the block; `reason` is the custom error's name where a call to the exchange reverted and it is known.
+/// A transaction of the block, as executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TxSummary {
     pub hash: B256,
@@ -40,6 +40,10 @@ pub struct Record {
     /// Index of the transaction in the block.
     pub tx: u32,
     pub event: Event,
+    /// Whose ledger it concerns: the order's account, the taker, the depositor; 0 where the event names nobody.
+    pub account: AccountId,
+    /// `seq` of the order's `Placed`; for `Taken` that of the remainder that rested, else its own; 0 for all others.
+    pub order_seq: u64,
 }
 
 /// `seq` of a log: block * 2^20 + log; below 2^53 for any block below 2^33.
@@ -108,8 +112,11 @@ pub struct OpenOrder {
     pub placed_seq: u64,
     pub client: u64,
     pub expiry_s: u32,
+    /// A taker passed it after its expiry: `lots` are refundable by a claim, no longer open.
+    pub expired: bool,
 }
 
+/// A level after the block, where its open lots or live orders differ from before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DepthChange {
     pub level: LevelKey,
@@ -155,7 +162,8 @@ pub const RESOLUTIONS_S: [u32; 11] = [1, 5, 15, 60, 300, 900, 1800, 3600, 14400,
 pub struct MarketHead {
     pub market: MarketId,
     pub status: MarketStatus,
-    /// `seq` of the last log that changed the book; of `MarketCreated` at first.
+    /// `seq` of the last log that changed the book, in the last block that changed its depth (`Changes::depth`); of
+    /// `MarketCreated` at first. A block without net change of depth leaves it alone.
     pub last_u: u64,
     pub last_trade: u64,
     pub last_agg: u64,
