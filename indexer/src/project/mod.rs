@@ -1,6 +1,21 @@
 //! Events of a block become rows and absolute new values: pure, in memory, no I/O, no clock.
 //! [`Update`] is all that the feed hands on and all that the store writes.
 
+mod balances;
+mod candles;
+mod markets;
+mod orders;
+mod state;
+mod ticker;
+mod trades;
+
+pub use candles::{Bars, bucket_ms};
+pub use markets::MarketState;
+pub(crate) use orders::OrderFacts;
+pub use state::State;
+pub(crate) use state::StateParts;
+pub use ticker::{Day, Ticker};
+
 use alloy_primitives::{Address, B256, U256};
 use orderbook::{AccountId, Event, LevelKey, Lots, Market, MarketId, MarketStatus, OrderId, Side, Ticks, TokenId};
 
@@ -178,4 +193,29 @@ pub struct Token {
     pub id: TokenId,
     pub at: Address,
     pub decimals: u8,
+}
+
+impl Token {
+    /// Token 1, the native coin: known without an event, at the zero address.
+    pub const NATIVE: Token = Token { id: TokenId(1), at: Address::ZERO, decimals: 18 };
+}
+
+impl Update {
+    /// About how many bytes this update holds in memory.
+    pub(crate) fn bytes_held(&self) -> usize {
+        let changes = &self.changes;
+        size_of::<Update>()
+            + self.txs.len() * size_of::<TxSummary>()
+            + self.records.len() * size_of::<Record>()
+            + changes.fills.len() * size_of::<FillRow>()
+            + changes.orders.len() * size_of::<(OrderId, Option<OpenOrder>)>()
+            + changes.levels.len() * size_of::<(LevelKey, U256)>()
+            + changes.depth.len() * size_of::<DepthChange>()
+            + changes.balances.len() * size_of::<(AccountId, TokenId, Balance)>()
+            + changes.candles.len() * size_of::<Candle>()
+            + changes.heads.len() * size_of::<MarketHead>()
+            + changes.accounts.len() * size_of::<(AccountId, Address)>()
+            + changes.tokens.len() * size_of::<Token>()
+            + changes.markets.len() * size_of::<Market>()
+    }
 }
