@@ -29,8 +29,8 @@ pub(crate) fn events(block: &Block, exchange: Address) -> Result<Vec<Decoded>, E
                     found: format!("log {} of transaction {tx}", log.index),
                 });
             }
-            let event = abi::decode_log(&log.topics, &log.data)
-                .map_err(|source| Error::Abi { block: block.number, log: log.index, source })?;
+            let event =
+                abi::decode_log(&log.topics, &log.data).map_err(|source| Error::Abi { block: block.number, log: log.index, source })?;
             events.push(Decoded { tx: tx as u32, log: log.index, event });
         }
     }

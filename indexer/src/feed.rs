@@ -28,7 +28,9 @@ pub struct Feed {
 pub enum Next {
     Update(Arc<Update>),
     /// The block asked for is no longer held; `first` is the oldest that is. Take a snapshot.
-    Lagged { first: u64 },
+    Lagged {
+        first: u64,
+    },
     /// The indexer has stopped and will publish no more.
     Closed,
 }

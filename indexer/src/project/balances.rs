@@ -37,9 +37,9 @@ impl Balances {
             ("fee due", &mut balance.fee_due, change.fee_due),
         ];
         for (name, atoms, by) in columns {
-            *atoms = atoms.checked_add_signed(by).ok_or_else(|| {
-                format!("account {} token {}: {name} of {atoms} atoms changed by {by}", account.0, change.token.0)
-            })?;
+            *atoms = atoms
+                .checked_add_signed(by)
+                .ok_or_else(|| format!("account {} token {}: {name} of {atoms} atoms changed by {by}", account.0, change.token.0))?;
         }
         Ok(true)
     }

@@ -201,6 +201,11 @@ impl Token {
 }
 
 impl Update {
+    /// About how many rows of history it becomes.
+    pub(crate) fn rows(&self) -> usize {
+        self.records.len() + self.changes.fills.len() + 1
+    }
+
     /// About how many bytes this update holds in memory.
     pub(crate) fn bytes_held(&self) -> usize {
         let changes = &self.changes;

@@ -4,8 +4,7 @@
 //! No I/O, no clock, no lock. An error leaves a state that must be thrown away.
 
 use super::{
-    Balance, Bars, Changes, DepthChange, FillRow, MarketHead, MarketState, OpenOrder, OrderFacts, Record, Ticker, Token, TxSummary,
-    Update,
+    Balance, Bars, Changes, DepthChange, FillRow, MarketHead, MarketState, OpenOrder, OrderFacts, Record, Ticker, Token, TxSummary, Update,
     balances::Balances,
     markets::{BookRecords, Place},
     orders::Orders,
@@ -420,13 +419,7 @@ impl State {
         Ok((AccountId(0), 0))
     }
 
-    fn status(
-        &mut self,
-        touched: &mut Touched,
-        decoded: &Decoded,
-        id: MarketId,
-        status: MarketStatus,
-    ) -> Result<(AccountId, u64), Error> {
+    fn status(&mut self, touched: &mut Touched, decoded: &Decoded, id: MarketId, status: MarketStatus) -> Result<(AccountId, u64), Error> {
         let state = self.market(touched, Place { log: decoded.log, tx: decoded.tx }, id)?;
         replay(&mut state.book, touched, decoded)?;
         state.market.status = status;

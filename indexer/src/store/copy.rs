@@ -65,10 +65,6 @@ impl Tuples {
         self.field(&value.to_be_bytes())
     }
 
-    pub fn int8(&mut self, value: i64) -> &mut Tuples {
-        self.field(&value.to_be_bytes())
-    }
-
     /// A u64 as int8 bits; seqs, lots, blocks and client ids.
     pub fn bits8(&mut self, value: u64) -> &mut Tuples {
         self.field(&value.to_be_bytes())
@@ -214,10 +210,9 @@ impl<'a> Fields<'a> {
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let table = self.table;
         let field = self.raw();
-        field.and_then(|field| field.try_into().ok()).ok_or_else(|| Error::Stored {
-            table,
-            what: format!("a field of {:?} bytes where {N} were expected", field.map(<[u8]>::len)),
-        })
+        field
+            .and_then(|field| field.try_into().ok())
+            .ok_or_else(|| Error::Stored { table, what: format!("a field of {:?} bytes where {N} were expected", field.map(<[u8]>::len)) })
     }
 
     pub fn int2(&mut self) -> Result<i16, Error> {

@@ -51,9 +51,24 @@ impl Kind {
 pub(crate) const ORDER_EVENTS: Table = Table {
     name: "order_events",
     columns: &[
-        ("block", Int8), ("lots", Int8), ("left_lots", Int8), ("order_index", Int8), ("order_seq", Int8), ("client", Int8),
-        ("expiry_s", Int8), ("log", Int4), ("tx", Int4), ("account", Account), ("market", Int4), ("ticks", Int4), ("kind", Int2),
-        ("mode", Int2), ("side", Int2), ("reason", Int2), ("quote_atoms", Numeric), ("fee_atoms", Numeric),
+        ("block", Int8),
+        ("lots", Int8),
+        ("left_lots", Int8),
+        ("order_index", Int8),
+        ("order_seq", Int8),
+        ("client", Int8),
+        ("expiry_s", Int8),
+        ("log", Int4),
+        ("tx", Int4),
+        ("account", Account),
+        ("market", Int4),
+        ("ticks", Int4),
+        ("kind", Int2),
+        ("mode", Int2),
+        ("side", Int2),
+        ("reason", Int2),
+        ("quote_atoms", Numeric),
+        ("fee_atoms", Numeric),
     ],
     key: &["block", "log"],
 };
@@ -61,18 +76,30 @@ pub(crate) const ORDER_EVENTS: Table = Table {
 pub(crate) const FILLS: Table = Table {
     name: "fills",
     columns: &[
-        ("block", Int8), ("trade", Int8), ("agg", Int8), ("maker_index", Int8), ("maker_seq", Int8), ("taker_seq", Int8), ("lots", Int8),
-        ("maker_left", Int8), ("n", Int4), ("market", Int4), ("ticks", Int4), ("maker", Account), ("taker", Account), ("tx", Int4),
-        ("log", Int4), ("maker_side", Int2), ("fee_atoms", Numeric),
+        ("block", Int8),
+        ("trade", Int8),
+        ("agg", Int8),
+        ("maker_index", Int8),
+        ("maker_seq", Int8),
+        ("taker_seq", Int8),
+        ("lots", Int8),
+        ("maker_left", Int8),
+        ("n", Int4),
+        ("market", Int4),
+        ("ticks", Int4),
+        ("maker", Account),
+        ("taker", Account),
+        ("tx", Int4),
+        ("log", Int4),
+        ("maker_side", Int2),
+        ("fee_atoms", Numeric),
     ],
     key: &["block", "n"],
 };
 
 pub(crate) const TRANSFERS: Table = Table {
     name: "transfers",
-    columns: &[
-        ("block", Int8), ("log", Int4), ("tx", Int4), ("account", Account), ("token", Int4), ("kind", Int2), ("atoms", Numeric),
-    ],
+    columns: &[("block", Int8), ("log", Int4), ("tx", Int4), ("account", Account), ("token", Int4), ("kind", Int2), ("atoms", Numeric)],
     key: &["block", "log", "kind"],
 };
 
@@ -88,9 +115,22 @@ pub(crate) const TOKENS: Table = Table {
 pub(crate) const MARKETS: Table = Table {
     name: "markets",
     columns: &[
-        ("market", Int4), ("base", Int4), ("quote", Int4), ("taker_fee_ppm", Int4), ("maker_fee_ppm", Int4), ("lots_min", Int4),
-        ("min_ttl_s", Int4), ("first_block", Int8), ("base_atoms_per_lot", Numeric), ("quote_atoms_per_lot_tick", Numeric), ("last_u", Int8),
-        ("last_trade", Int8), ("last_agg", Int8), ("last_ticks", Int4), ("status", Int2), ("book_hash", Bytes),
+        ("market", Int4),
+        ("base", Int4),
+        ("quote", Int4),
+        ("taker_fee_ppm", Int4),
+        ("maker_fee_ppm", Int4),
+        ("lots_min", Int4),
+        ("min_ttl_s", Int4),
+        ("first_block", Int8),
+        ("base_atoms_per_lot", Numeric),
+        ("quote_atoms_per_lot_tick", Numeric),
+        ("last_u", Int8),
+        ("last_trade", Int8),
+        ("last_agg", Int8),
+        ("last_ticks", Int4),
+        ("status", Int2),
+        ("book_hash", Bytes),
     ],
     key: &["market"],
 };
@@ -98,8 +138,18 @@ pub(crate) const MARKETS: Table = Table {
 pub(crate) const BLOCKS: Table = Table {
     name: "blocks",
     columns: &[
-        ("block", Int8), ("time_ms", Int8), ("gas_used", Int8), ("base_fee", Int8), ("txs", Int4), ("events", Int4), ("fills", Int4),
-        ("hash", Bytes), ("parent", Bytes), ("digest", Bytes), ("tx_hashes", Bytes), ("failed", Bytes),
+        ("block", Int8),
+        ("time_ms", Int8),
+        ("gas_used", Int8),
+        ("base_fee", Int8),
+        ("txs", Int4),
+        ("events", Int4),
+        ("fills", Int4),
+        ("hash", Bytes),
+        ("parent", Bytes),
+        ("digest", Bytes),
+        ("tx_hashes", Bytes),
+        ("failed", Bytes),
     ],
     key: &["block"],
 };
@@ -107,8 +157,18 @@ pub(crate) const BLOCKS: Table = Table {
 pub(crate) const OPEN_ORDERS: Table = Table {
     name: "open_orders",
     columns: &[
-        ("order_index", Int8), ("lots", Int8), ("unclaimed", Int8), ("placed_lots", Int8), ("placed_seq", Int8), ("client", Int8),
-        ("expiry_s", Int8), ("market", Int4), ("ticks", Int4), ("account", Account), ("side", Int2), ("flags", Int2),
+        ("order_index", Int8),
+        ("lots", Int8),
+        ("unclaimed", Int8),
+        ("placed_lots", Int8),
+        ("placed_seq", Int8),
+        ("client", Int8),
+        ("expiry_s", Int8),
+        ("market", Int4),
+        ("ticks", Int4),
+        ("account", Account),
+        ("side", Int2),
+        ("flags", Int2),
     ],
     key: &["market", "side", "ticks", "order_index"],
 };
@@ -116,7 +176,13 @@ pub(crate) const OPEN_ORDERS: Table = Table {
 pub(crate) const LEVELS: Table = Table {
     name: "levels",
     columns: &[
-        ("tail", Int8), ("head", Int8), ("head_filled", Int8), ("open", Numeric), ("min_expiry_s", Int8), ("market", Int4), ("ticks", Int4),
+        ("tail", Int8),
+        ("head", Int8),
+        ("head_filled", Int8),
+        ("open", Numeric),
+        ("min_expiry_s", Int8),
+        ("market", Int4),
+        ("ticks", Int4),
         ("side", Int2),
     ],
     key: &["market", "side", "ticks"],
@@ -125,7 +191,12 @@ pub(crate) const LEVELS: Table = Table {
 pub(crate) const BALANCES: Table = Table {
     name: "balances",
     columns: &[
-        ("account", Account), ("token", Int4), ("block", Int8), ("free", Numeric), ("locked", Numeric), ("claimable", Numeric),
+        ("account", Account),
+        ("token", Int4),
+        ("block", Int8),
+        ("free", Numeric),
+        ("locked", Numeric),
+        ("claimable", Numeric),
         ("fee_due", Numeric),
     ],
     key: &["account", "token"],
@@ -134,17 +205,26 @@ pub(crate) const BALANCES: Table = Table {
 pub(crate) const CANDLES: Table = Table {
     name: "candles",
     columns: &[
-        ("open_ms", Int8), ("lots", Int8), ("taker_bid_lots", Int8), ("first_trade", Int8), ("trades", Int4), ("market", Int4),
-        ("res_s", Int4), ("open", Int4), ("high", Int4), ("low", Int4), ("close", Int4), ("quote_atoms", Numeric),
+        ("open_ms", Int8),
+        ("lots", Int8),
+        ("taker_bid_lots", Int8),
+        ("first_trade", Int8),
+        ("trades", Int4),
+        ("market", Int4),
+        ("res_s", Int4),
+        ("open", Int4),
+        ("high", Int4),
+        ("low", Int4),
+        ("close", Int4),
+        ("quote_atoms", Numeric),
         ("taker_bid_quote_atoms", Numeric),
     ],
     key: &["market", "res_s", "open_ms"],
 };
 
 /// All of them, for the catalogue check.
-pub(crate) const TABLES: [&Table; 11] = [
-    &ORDER_EVENTS, &FILLS, &TRANSFERS, &ACCOUNTS, &TOKENS, &MARKETS, &BLOCKS, &OPEN_ORDERS, &LEVELS, &BALANCES, &CANDLES,
-];
+pub(crate) const TABLES: [&Table; 11] =
+    [&ORDER_EVENTS, &FILLS, &TRANSFERS, &ACCOUNTS, &TOKENS, &MARKETS, &BLOCKS, &OPEN_ORDERS, &LEVELS, &BALANCES, &CANDLES];
 
 impl Table {
     fn fields(&self) -> i16 {
@@ -252,7 +332,7 @@ pub(crate) fn market(block: u64, market: &Market, head: Option<&MarketHead>, mar
 }
 
 /// Columns of `markets` that never change.
-const MARKETS_FIXED: i16 = 10;
+pub(crate) const MARKETS_FIXED: i16 = 10;
 
 /// market and its state columns, for the flush.
 pub(crate) fn head(head: &MarketHead, heads: &mut Tuples) {
