@@ -8,8 +8,8 @@
 //! escrow of a lot: ask base_atoms_per_lot of base, bid u(t) + max(m(t), 0) of quote
 //! placed      free -> locked (escrow)
 //! reduced     locked -> free
-//! filled      maker: locked -> claimable, in the other token
-//! claimed     claimable -> free; a maker's fee becomes fee due; lots of an expired order: locked -> free
+//! filled      maker: locked -> claimable, in the other token, net of the maker's fee (which is in nobody's balance until the claim)
+//! claimed     claimable -> free; the maker's fee becomes fee due; lots of an expired order: locked -> free
 //! taken       taker: pays one token and the fee, gets the other; the fee without the makers' rebates becomes fee due
 //! ```
 

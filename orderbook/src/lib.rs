@@ -20,6 +20,7 @@ pub mod ledger;
 mod market;
 mod order;
 mod reject;
+pub mod scenario;
 mod units;
 
 pub use abi::AbiError;

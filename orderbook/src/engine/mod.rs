@@ -11,7 +11,7 @@ mod ledger;
 mod matching;
 mod words;
 
-use crate::{AccountId, Book, Command, Event, MarketId, OrderId, Reject, Side, TokenId};
+use crate::{AccountId, Book, Command, Event, MarketId, Reject, Side, TokenId};
 use alloy_primitives::{Address, map::HashMap};
 use ledger::Balances;
 
