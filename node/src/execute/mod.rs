@@ -7,7 +7,7 @@ mod sequential;
 mod system;
 mod trace;
 
-pub use sequential::Executor;
+pub use sequential::{Executor, tx_env};
 pub use trace::{ExecutionTrace, Mode, TxTrace};
 
 use crate::mempool::Pooled;
@@ -24,6 +24,24 @@ pub struct ChainSpec {
     pub chain_id: u64,
     /// Prague or later: earlier rules (storage cleared by SELFDESTRUCT, empty requests) are not implemented.
     pub spec: SpecId,
+}
+
+impl ChainSpec {
+    /// The rules a genesis file asks for.
+    ///
+    /// # Errors
+    /// If they are older than Prague, or change at a later time.
+    pub fn from_genesis(genesis: &alloy_genesis::Genesis) -> Result<Self, StateError> {
+        let at = |time: Option<u64>| time.is_some_and(|time| time <= genesis.timestamp);
+        let config = &genesis.config;
+        let spec = match (at(config.prague_time), at(config.osaka_time)) {
+            (_, true) => SpecId::OSAKA,
+            (true, false) if config.osaka_time.is_none() => SpecId::PRAGUE,
+            (true, false) => return Err(StateError::Genesis("forks after genesis are not supported: set osakaTime to 0".into())),
+            (false, false) => return Err(StateError::Genesis("rules before Prague are not supported: set osakaTime to 0".into())),
+        };
+        Ok(Self { chain_id: config.chain_id, spec })
+    }
 }
 
 /// The executor's only view of time: microseconds of any monotonic clock, and when to hand back the rest of the block.

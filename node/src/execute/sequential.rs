@@ -65,7 +65,7 @@ impl Executor {
         // Whatever happened, the journal must be empty for the next block.
         let state = self.evm.finalize();
         let (run, requests) = outcome?;
-        let diff = Arc::new(diff(state, &self.evm.ctx.journaled_state.database));
+        let diff = Arc::new(diff(state, self.evm.ctx.journaled_state.database.state()));
         let exec_us = (timing.now_us)().saturating_sub(began_us);
         let trace = ExecutionTrace {
             mode: Mode::SequentialFast,
@@ -218,11 +218,11 @@ fn drop_reason(invalid: InvalidTransaction, base_fee: u64) -> DropReason {
 }
 
 /// What the block's journal changed against the flat state, sorted.
-fn diff(state: EvmState, live: &Live) -> Diff {
+fn diff(state: EvmState, flat: &State) -> Diff {
     let mut diff = Diff::default();
     for (address, account) in state {
         if account.is_touched()
-            && let Some(change) = account_diff(address, account, live, &mut diff)
+            && let Some(change) = account_diff(address, account, flat, &mut diff)
         {
             diff.accounts.push(change);
         }
@@ -233,8 +233,8 @@ fn diff(state: EvmState, live: &Live) -> Diff {
     diff
 }
 
-fn account_diff(address: Address, account: Account, live: &Live, diff: &mut Diff) -> Option<AccountDiff> {
-    let (before, path, storage) = live.before(&address);
+fn account_diff(address: Address, account: Account, flat: &State, diff: &mut Diff) -> Option<AccountDiff> {
+    let (before, path, storage) = flat.before(&address);
     // An account that destroyed itself keeps stale info in the journal until it is loaded again.
     let gone = account.is_selfdestructed_locally() || account.info.is_empty();
     let after = (!gone).then_some(AccountState {
@@ -246,7 +246,7 @@ fn account_diff(address: Address, account: Account, live: &Live, diff: &mut Diff
     if !gone && address != HISTORY_ADDRESS {
         slots.reserve(account.storage.len());
         for (key, slot) in &account.storage {
-            let (before, path) = live.slot_before(storage, *key);
+            let (before, path) = flat.slot_before(storage, *key);
             if before != slot.present_value {
                 let path = path.unwrap_or_else(|| keccak256(key.to_be_bytes::<32>()));
                 slots.push(SlotDiff { key: *key, path, before, after: slot.present_value });

@@ -117,12 +117,6 @@ impl State {
         self.write(diff);
     }
 
-    /// Declares the loaded state to be that of `block`.
-    pub(crate) fn loaded(&self, block: u64) {
-        self.head.store(block, Ordering::Release);
-        *self.undo.write() = Undo::new(block);
-    }
-
     fn reverse(&self, diff: &Diff) -> Reverse {
         let mut reverse = Reverse::default();
         for account in &diff.accounts {
@@ -203,6 +197,19 @@ impl State {
         self.code.read().get(hash).cloned()
     }
 
+    /// An account before a change: its state, cached path and storage id.
+    pub(crate) fn before(&self, address: &Address) -> (Option<AccountState>, Option<B256>, u32) {
+        match self.entry(address) {
+            Some(account) => (account.exists.then_some(account.state), Some(account.path), account.storage),
+            None => (None, None, NO_STORAGE),
+        }
+    }
+
+    /// A slot before a change: its value and cached path.
+    pub(crate) fn slot_before(&self, storage: u32, key: U256) -> (U256, Option<B256>) {
+        self.slot_of(storage, key)
+    }
+
     pub(super) fn entry(&self, address: &Address) -> Option<Account> {
         self.account_shard(address).read().get(address).copied()
     }
@@ -260,17 +267,9 @@ impl Live {
         Self { state, current }
     }
 
-    /// The flat entry, for the diff of the block.
-    pub(crate) fn before(&self, address: &Address) -> (Option<AccountState>, Option<B256>, u32) {
-        match self.state.entry(address) {
-            Some(account) => (account.exists.then_some(account.state), Some(account.path), account.storage),
-            None => (None, None, NO_STORAGE),
-        }
-    }
-
-    /// Value and cached path of a slot, for the diff of the block.
-    pub(crate) fn slot_before(&self, storage: u32, key: U256) -> (U256, Option<B256>) {
-        self.state.slot_of(storage, key)
+    /// The state below.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
     }
 
     fn history(&self, key: U256) -> Option<U256> {

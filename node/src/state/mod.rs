@@ -13,6 +13,7 @@ pub(crate) use flat::Live;
 pub use flat::State;
 pub use genesis::genesis_header;
 pub use view::StateView;
+pub(crate) use view::WalkedAccount;
 
 use crate::sync::HashCell;
 use crate::sync::RwLock;

@@ -92,11 +92,18 @@ impl StateTrie {
 
     /// Writes a block hash into its slot of the EIP-2935 contract. Does nothing if the contract does not exist.
     pub fn set_history(&mut self, slot: u64, hash: B256) {
+        self.set_histories([(slot, hash)]);
+    }
+
+    /// Writes many block hashes at once.
+    pub fn set_histories(&mut self, hashes: impl IntoIterator<Item = (u64, B256)>) {
         let Some(mut leaf) = self.accounts.get(&self.history).copied() else {
             return;
         };
         let trie = self.storages.entry(self.history).or_default();
-        trie.set(&keccak256(U256::from(slot).to_be_bytes::<32>()), U256::from_be_bytes(hash.0));
+        for (slot, hash) in hashes {
+            trie.set(&keccak256(U256::from(slot).to_be_bytes::<32>()), U256::from_be_bytes(hash.0));
+        }
         leaf.storage_root = trie.root();
         self.accounts.set(&self.history, leaf);
     }
