@@ -38,7 +38,7 @@ fn key(rng: &mut StdRng, model: &BTreeMap<B256, U256>) -> B256 {
 fn value(rng: &mut StdRng) -> U256 {
     // Every length of RLP: one byte below 0x80, one above, up to 32 bytes.
     let bits = rng.random_range(1..=256);
-    let value = U256::from_be_bytes(rng.random::<[u8; 32]>()) >> (256 - bits);
+    let value: U256 = U256::from_be_bytes(rng.random::<[u8; 32]>()) >> (256 - bits);
     value.max(U256::from(1))
 }
 
