@@ -2,8 +2,8 @@
 import { createEffect, createSignal, For, Match, onCleanup, Show, Switch } from 'solid-js';
 import './styles/layout.css';
 import type { Store } from './store.ts';
-import { Chart } from './views/Chart.tsx';
 import { ChainPanel, ChainStrip } from './views/ChainStrip.tsx';
+import { Chart } from './views/Chart.tsx';
 import { Footer } from './views/Footer.tsx';
 import { Header } from './views/Header.tsx';
 import { Ladder } from './views/Ladder.tsx';
@@ -73,8 +73,8 @@ export const App = (props: { store: Store }) => {
 
   return (
     <Show when={!lost()} fallback={<Lost />}>
-      <a class="skip" href="#book">
-        Skip to the order book
+      <a class="skip" href="#market">
+        Skip to chart, book and trades
       </a>
       <div class="page" data-layout={layout()} data-tab={layout() === 'phone' ? tab() : undefined}>
         <Header store={store} />
@@ -90,7 +90,7 @@ export const App = (props: { store: Store }) => {
             </For>
           </nav>
         </Show>
-        <main>
+        <main id="market" tabindex="-1">
           <Switch
             fallback={
               <>

@@ -114,29 +114,50 @@ const WAITING: Readonly<Record<PaneName, string>> = { chart: 'candles', ladder: 
 const paneOf = (session: Session, name: PaneName): Pane => {
   const pane = (state: PaneState, words = '', retry = false): Pane => ({ state, words, retry });
   if (session.markets.length > 0 && session.market === null && name !== 'chain') {
-    return pane('error', `There is no market ${session.wanted_name}. Choose one of ${session.markets.map((m) => m.name).join(', ')}.`);
+    return pane(
+      'error',
+      `There is no market ${session.wanted_name}. Choose one of ${session.markets.map((m) => m.name).join(', ')}.`,
+    );
   }
   const trouble = session.troubles.get(name);
-  if (trouble !== undefined) return pane('error', `${trouble.words}. The operator of this server can mend it; the page tries again by itself.`, true);
+  if (trouble !== undefined)
+    return pane('error', `${trouble.words}. The operator of this server can mend it; the page tries again by itself.`, true);
   if (session.state === 'offline') return pane('offline', session.cause === '' ? 'no connection' : session.cause, true);
   const known =
-    name === 'chart' ? session.candles_known : name === 'ladder' ? session.book !== null : name === 'trades' ? session.trades_known : session.chain.last !== null;
+    name === 'chart'
+      ? session.candles_known
+      : name === 'ladder'
+        ? session.book !== null
+        : name === 'trades'
+          ? session.trades_known
+          : session.chain.last !== null;
   // A book that was dropped is being asked for again: its last rows stay, dimmed.
   if (name === 'ladder' && !known && session.book_seq > 0) return pane('syncing');
-  if (!known) return session.state === 'live' || session.state === 'connecting' || session.state === 'syncing' ? pane('loading', `waiting for ${WAITING[name]}`) : pane('syncing');
+  if (!known)
+    return session.state === 'live' || session.state === 'connecting' || session.state === 'syncing'
+      ? pane('loading', `waiting for ${WAITING[name]}`)
+      : pane('syncing');
   if (session.state === 'stale') return pane('stale', session.cause);
   if (session.state !== 'live') return pane('syncing');
   if (name === 'ladder' && session.book?.count('bid') === 0 && session.book.count('ask') === 0) {
     return pane('empty', 'The book is empty. The first order to rest here makes the price.');
   }
-  if (name === 'trades' && session.trades.last === null) return pane('empty', 'No trades in the last minutes. They appear here as they happen.');
-  if (name === 'chart' && session.candles.last === null) return pane('empty', 'No candles yet. The first trade of this market starts the chart.');
+  if (name === 'trades' && session.trades.last === null)
+    return pane('empty', 'No trades in the last minutes. They appear here as they happen.');
+  if (name === 'chart' && session.candles.last === null)
+    return pane('empty', 'No candles yet. The first trade of this market starts the chart.');
   return pane('live');
 };
 
 export const createStore = (): Store => {
   const [settings, setSettings] = createSignal<Settings>(kept());
-  const [conn, setConn] = createSignal<Conn>({ state: 'connecting', cause: '', round_trip_ms: null, lag_ms: null, retry_in_s: null });
+  const [conn, setConn] = createSignal<Conn>({
+    state: 'connecting',
+    cause: '',
+    round_trip_ms: null,
+    lag_ms: null,
+    retry_in_s: null,
+  });
   const [chain, setChain] = createSignal<ChainFigures | null>(null);
   const [name, setName] = createSignal('');
   const [market, setMarket] = createSignal<Market | null>(null);
@@ -148,7 +169,10 @@ export const createStore = (): Store => {
   const [version, setVersion] = createSignal('');
   const same = (a: Pane, b: Pane): boolean => a.state === b.state && a.words === b.words && a.retry === b.retry;
   const panes = Object.fromEntries(
-    (['chart', 'ladder', 'trades', 'chain'] as const).map((key) => [key, createSignal<Pane>({ state: 'loading', words: `waiting for ${WAITING[key]}`, retry: false }, { equals: same })]),
+    (['chart', 'ladder', 'trades', 'chain'] as const).map((key) => [
+      key,
+      createSignal<Pane>({ state: 'loading', words: `waiting for ${WAITING[key]}`, retry: false }, { equals: same }),
+    ]),
   ) as unknown as Record<PaneName, [() => Pane, (pane: Pane) => Pane]>;
 
   let shape: LadderShape = { rows: 17, group: 1 };
@@ -204,7 +228,12 @@ export const createStore = (): Store => {
         setCandles(
           session.market === null || !session.candles_known
             ? null
-            : { market: session.market, interval: session.candles.interval, generation: session.candles.generation, rows: session.candles.rows() },
+            : {
+                market: session.market,
+                interval: session.candles.interval,
+                generation: session.candles.generation,
+                rows: session.candles.rows(),
+              },
         );
       }
       const chain_turned = turned('chain');

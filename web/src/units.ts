@@ -112,6 +112,14 @@ export const formatNarrow = (count: number, grid: Step, width: number): string =
   return compact(head);
 };
 
+/** A size for an axis: whole steps without idle zeros, 0.25, 40, 1,200, 12.3k. */
+export const formatAxis = (count: number, grid: Step): string => {
+  const head = Math.floor((count * grid.mantissa) / 10 ** grid.decimals);
+  if (head >= 10_000) return compact(head);
+  const text = formatShort(count, grid, 3);
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+};
+
 /** Hundredths as text, for rates: (1234) is "12.34". */
 export const hundredths = (n: number): string => grouped(point(String(Math.round(n)), 2));
 

@@ -21,6 +21,8 @@ let over = false;
 for (const [what, bytes, most] of rows) {
   const bad = bytes > most;
   over ||= bad;
-  process.stdout.write(`${bad ? 'OVER' : 'ok  '} ${what.padEnd(26)} ${String(bytes).padStart(7)} of ${String(most).padStart(7)} bytes\n`);
+  process.stdout.write(
+    `${bad ? 'OVER' : 'ok  '} ${what.padEnd(26)} ${String(bytes).padStart(7)} of ${String(most).padStart(7)} bytes\n`,
+  );
 }
 if (over) process.exit(1);

@@ -6,12 +6,19 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 const DIST = new URL('../dist/', import.meta.url).pathname;
 const ROOT = new URL('../', import.meta.url).pathname;
 /** What ends up in the page; the texts of those whose package carries none are kept in `licenses/`. */
-const SHIPPED = ['solid-js', 'lightweight-charts', 'fancy-canvas', '@fontsource-variable/inter', '@fontsource-variable/jetbrains-mono'];
+const SHIPPED = [
+  'solid-js',
+  'lightweight-charts',
+  'fancy-canvas',
+  '@fontsource-variable/inter',
+  '@fontsource-variable/jetbrains-mono',
+];
 
 const licence = (name) => {
   const found = ['LICENSE', 'LICENSE.md', 'LICENSE.txt'].map((file) => join(ROOT, 'node_modules', name, file)).find(existsSync);
   const own = join(ROOT, 'licenses', `${name.replace('/', '-')}.txt`);
-  if (found === undefined && !existsSync(own)) throw new Error(`${name}: expected a licence text in its package or in ${own}, found none`);
+  if (found === undefined && !existsSync(own))
+    throw new Error(`${name}: expected a licence text in its package or in ${own}, found none`);
   return readFileSync(found ?? own, 'utf8').trim();
 };
 const section = (name) => {

@@ -19,12 +19,17 @@ const { values, positionals } = parseArgs({
 });
 const [url, out] = positionals;
 if (url === undefined || out === undefined) {
-  process.stderr.write('expected: screenshot.mjs URL OUT.png [--width N] [--height N] [--theme dark|light] [--tab NAME] [--interval 1m] [--open Settings] [--full]\n');
+  process.stderr.write(
+    'expected: screenshot.mjs URL OUT.png [--width N] [--height N] [--theme dark|light] [--tab NAME] [--interval 1m] [--open Settings] [--full]\n',
+  );
   process.exit(2);
 }
 const browser = await launch();
 try {
-  const page = await browser.newPage({ viewport: { width: Number(values.width), height: Number(values.height) }, colorScheme: values.theme });
+  const page = await browser.newPage({
+    viewport: { width: Number(values.width), height: Number(values.height) },
+    colorScheme: values.theme,
+  });
   await page.goto(url, { waitUntil: 'domcontentloaded' });
   await page.waitForSelector('.page', { timeout: 30_000 });
   if (values.tab !== undefined) await page.click(`.tabs button:has-text("${values.tab}")`);
@@ -36,18 +41,27 @@ try {
         const live = [...document.querySelectorAll('.pane, .strip')].every((part) => part.dataset.state === 'live');
         const candles = document.querySelector('.chart');
         const trades = document.querySelector('.trade-list');
-        return live && (candles === null || Number(candles.dataset.candles) > 0) && (trades === null || Number(trades.dataset.trade) > 0);
+        return (
+          live &&
+          (candles === null || Number(candles.dataset.candles) > 0) &&
+          (trades === null || Number(trades.dataset.trade) > 0)
+        );
       },
       null,
       { timeout: 60_000 },
     )
     .catch(async () => {
-      const states = await page.$$eval('.pane, .strip', (parts) => parts.map((part) => `${part.className}: ${part.dataset.state}`));
+      const states = await page.$$eval('.pane, .strip', (parts) =>
+        parts.map((part) => `${part.className}: ${part.dataset.state}`),
+      );
       throw new Error(`not live within 60 s: ${states.join(', ')}`);
     });
   const block = await page.$eval('.strip', (strip) => Number(strip.dataset.block));
-  await page.waitForFunction((from) => Number(document.querySelector('.strip').dataset.block) >= from + 20, block, { timeout: 60_000 });
-  if (values.open !== undefined) await page.click(`button:has-text("${values.open}"), button[aria-label="${values.open}"], .${values.open}`);
+  await page.waitForFunction((from) => Number(document.querySelector('.strip').dataset.block) >= from + 20, block, {
+    timeout: 60_000,
+  });
+  if (values.open !== undefined)
+    await page.click(`button:has-text("${values.open}"), button[aria-label="${values.open}"], .${values.open}`);
   await page.evaluate(() => document.fonts.ready);
   await page.screenshot({ path: out, fullPage: values.full });
 } catch (error) {

@@ -1,6 +1,6 @@
 /** The few REST reads of the page. Every call has a time limit and fails with a sentence that can be shown. */
 import type { Config } from '../config.ts';
-import { type Candle, CANDLES_ASKED, INTERVAL_MS, type Interval } from '../state/candles.ts';
+import { CANDLES_ASKED, type Candle, INTERVAL_MS, type Interval } from '../state/candles.ts';
 import type { Market } from '../state/market.ts';
 import { decodeBody, decodeCandles, decodeConfig, decodeMarkets, decodeStatus, type Status } from './schema.ts';
 

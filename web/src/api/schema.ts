@@ -22,7 +22,9 @@ const fail = (path: string, expected: string, found: Json): never => {
   throw new Malformed(`${path}: expected ${expected}, found ${say(found)}`);
 };
 const object = (value: Json, path: string): Record<string, Json> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, Json>) : fail(path, 'an object', value);
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, Json>)
+    : fail(path, 'an object', value);
 const array = (value: Json, path: string): readonly Json[] => (Array.isArray(value) ? value : fail(path, 'a list', value));
 const text = (value: Json, path: string): string => (typeof value === 'string' ? value : fail(path, 'text', value));
 const count = (value: Json, path: string): number =>
@@ -33,7 +35,8 @@ const atoms = (value: Json, path: string): bigint => {
   const digits = text(value, path);
   return /^\d{1,78}$/.test(digits) ? BigInt(digits) : fail(path, 'atoms as digits', value);
 };
-const side = (value: Json, path: string): Side => (value === 'bid' || value === 'ask' ? value : fail(path, '"bid" or "ask"', value));
+const side = (value: Json, path: string): Side =>
+  value === 'bid' || value === 'ask' ? value : fail(path, '"bid" or "ask"', value);
 const interval = (value: Json, path: string): Interval =>
   INTERVALS.find((known) => known === value) ?? fail(path, `one of ${INTERVALS.join(' ')}`, value);
 
@@ -92,7 +95,8 @@ const decodeCandle = (value: Json, at: string): Candle => {
     closed: o.closed === true,
   };
 };
-export const decodeCandles = (value: Json): Candle[] => array(value, 'candles').map((item, i) => decodeCandle(item, `candles[${i}]`));
+export const decodeCandles = (value: Json): Candle[] =>
+  array(value, 'candles').map((item, i) => decodeCandle(item, `candles[${i}]`));
 
 export interface Fill {
   readonly trade: number;
@@ -120,7 +124,11 @@ export interface Depth {
 const decodeLevels = (value: Json, path: string): Level[] =>
   array(value, path).map((item, i) => {
     const row = array(item, `${path}[${i}]`);
-    return { ticks: asTicks(row[0], `${path}[${i}].ticks`), lots: asLots(row[1], `${path}[${i}].lots`), orders: count(row[2], `${path}[${i}].orders`) };
+    return {
+      ticks: asTicks(row[0], `${path}[${i}].ticks`),
+      lots: asLots(row[1], `${path}[${i}].lots`),
+      orders: count(row[2], `${path}[${i}].orders`),
+    };
   });
 const decodeDepth = (value: Json): Depth => {
   const o = object(value, 'depth');
@@ -182,7 +190,11 @@ const decodePayload = (channel: Channel, data: Json): Payload => {
     case 'trades':
       return { channel, fills: decodeFills(data) };
     case 'candles':
-      return { channel, interval: interval(object(data, 'candles').interval, 'candles.interval'), candle: decodeCandle(data, 'candles') };
+      return {
+        channel,
+        interval: interval(object(data, 'candles').interval, 'candles.interval'),
+        candle: decodeCandle(data, 'candles'),
+      };
     case 'ticker':
       return { channel, ticker: decodeTicker(data) };
   }
@@ -193,7 +205,12 @@ const decodeReply = (o: Record<string, Json>): Frame => {
     case 'ok':
       return { kind: 'ok', id: count(o.id, 'ok.id'), sub: o.sub === undefined ? null : count(o.sub, 'ok.sub') };
     case 'pong':
-      return { kind: 'pong', id: count(o.id, 'pong.id'), now_us: count(o.now_us, 'pong.now_us'), block: count(o.block, 'pong.block') };
+      return {
+        kind: 'pong',
+        id: count(o.id, 'pong.id'),
+        now_us: count(o.now_us, 'pong.now_us'),
+        block: count(o.block, 'pong.block'),
+      };
     case 'error':
       return {
         kind: 'error',
@@ -226,7 +243,14 @@ export const decodeFrame = (raw: string): Frame => {
     if (o.type === 'revert') return { kind: 'revert', sub, seq, block };
     if (o.type !== 'snapshot' && o.type !== 'update') return { kind: 'unknown' };
     // A trades snapshot has no meaning of its own: it is read as the fills it lists.
-    const head: Head = { sub, type: o.type, seq, prev: count(o.prev, `${channel}.prev`), block, time_ms: count(o.time_ms, `${channel}.time_ms`) };
+    const head: Head = {
+      sub,
+      type: o.type,
+      seq,
+      prev: count(o.prev, `${channel}.prev`),
+      block,
+      time_ms: count(o.time_ms, `${channel}.time_ms`),
+    };
     return { kind: 'data', head, payload: decodePayload(channel, o.data) };
   } catch (error) {
     if (error instanceof RangeError || error instanceof Malformed) return { kind: 'bad', sub, why: error.message };

@@ -226,7 +226,16 @@ export class Session {
   #enter(channel: Channel, market: number | null, interval: Interval | null): void {
     const key = `${channel}/${market ?? ''}/${interval ?? ''}`;
     if (this.#subscriptions.has(key)) return;
-    const sub: Subscription = { key, channel, market, interval, seen: { seq: -1, open: true }, asked: null, sub: null, busy_since_ms: null };
+    const sub: Subscription = {
+      key,
+      channel,
+      market,
+      interval,
+      seen: { seq: -1, open: true },
+      asked: null,
+      sub: null,
+      busy_since_ms: null,
+    };
     this.#subscriptions.set(key, sub);
     this.#ask(sub, this.#from(sub));
   }
@@ -338,11 +347,16 @@ export class Session {
       this.#ask(sub, held !== null && sub.channel !== 'depth' ? Number(held[0]) + SEQ_PER_BLOCK : null);
       return;
     }
-    const pane = sub.channel === 'depth' ? 'ladder' : sub.channel === 'trades' ? 'trades' : sub.channel === 'candles' ? 'chart' : 'chain';
+    const pane =
+      sub.channel === 'depth' ? 'ladder' : sub.channel === 'trades' ? 'trades' : sub.channel === 'candles' ? 'chart' : 'chain';
     sub.busy_since_ms ??= now_ms;
     const patient = code === -1008 && now_ms - sub.busy_since_ms < BUSY_TROUBLE_MS;
     if (!patient) this.#trouble(pane, `the server refused: ${message}`);
-    else setTimeout(() => sub.sub === null && sub.asked === null && this.#alive(sub) && this.#ask(sub, this.#from(sub)), BUSY_RETRY_MS);
+    else
+      setTimeout(
+        () => sub.sub === null && sub.asked === null && this.#alive(sub) && this.#ask(sub, this.#from(sub)),
+        BUSY_RETRY_MS,
+      );
   }
 
   #alive(sub: Subscription): boolean {
@@ -421,7 +435,8 @@ export class Session {
     const channel: Channel = pane === 'ladder' ? 'depth' : pane === 'trades' ? 'trades' : pane === 'chart' ? 'candles' : 'blocks';
     this.troubles.delete(pane);
     for (const sub of this.#subscriptions.values()) {
-      if (sub.channel === channel && sub.sub === null && sub.asked === null) this.#ask(sub, channel === 'depth' ? null : this.#from(sub));
+      if (sub.channel === channel && sub.sub === null && sub.asked === null)
+        this.#ask(sub, channel === 'depth' ? null : this.#from(sub));
     }
     if (pane === 'chart') void this.#loadCandles();
     this.#touch('conn');

@@ -5,6 +5,11 @@
 import { decodeFrame, type Frame, Malformed } from './schema.ts';
 
 export const PING_EVERY_MS = 5_000;
+/** The first pings come faster: the first of all is slowed by the page's own start. */
+const PINGS_AT_START = 4;
+const PING_AT_START_MS = 1_000;
+/** A clock reading is as good as its round trip was short; a better one replaces it, and so does any after this time. */
+const CLOCK_KEPT_MS = 60_000;
 export const PONG_WITHIN_MS = 10_000;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MOST_MS = 10_000;
@@ -52,6 +57,8 @@ export class Socket {
   #ticker: ReturnType<typeof setInterval> | null = null;
   #ping: { id: number; at_ms: number } | null = null;
   #id = 0;
+  #pings = 0;
+  #clock = { round_trip_ms: Number.POSITIVE_INFINITY, at_ms: 0 };
   figures: SocketFigures = { open: false, round_trip_ms: null, clock_ms: 0, last_pong_at_ms: 0, retry_at_ms: null };
 
   constructor(url: string, events: SocketEvents) {
@@ -82,6 +89,7 @@ export class Socket {
     ws.onopen = () => {
       if (ws !== this.#ws) return;
       this.#opened_at_ms = Date.now();
+      this.#pings = 0;
       this.figures = { ...this.figures, open: true, last_pong_at_ms: Date.now() };
       this.#events.opened();
       this.#sendPing();
@@ -116,8 +124,11 @@ export class Socket {
       const now_ms = Date.now();
       if (this.#ping?.id === frame.id) {
         const round_trip_ms = now_ms - this.#ping.at_ms;
-        const clock_ms = frame.now_us / 1000 - (this.#ping.at_ms + round_trip_ms / 2);
-        this.figures = { ...this.figures, round_trip_ms, clock_ms };
+        if (round_trip_ms <= this.#clock.round_trip_ms || now_ms - this.#clock.at_ms > CLOCK_KEPT_MS) {
+          this.#clock = { round_trip_ms, at_ms: now_ms };
+          this.figures = { ...this.figures, clock_ms: frame.now_us / 1000 - (this.#ping.at_ms + round_trip_ms / 2) };
+        }
+        this.figures = { ...this.figures, round_trip_ms };
         this.#ping = null;
       }
       this.figures = { ...this.figures, last_pong_at_ms: now_ms };
@@ -132,6 +143,7 @@ export class Socket {
 
   #sendPing(): void {
     const at_ms = Date.now();
+    this.#pings++;
     this.#ping = { id: this.nextId(), at_ms };
     this.send({ op: 'ping', id: this.#ping.id, t: at_ms });
   }
@@ -142,7 +154,8 @@ export class Socket {
       this.#lost(ws, 'no answer', 1006, null);
       return;
     }
-    if (this.#ping === null && now_ms - this.figures.last_pong_at_ms >= PING_EVERY_MS) this.#sendPing();
+    const pause_ms = this.#pings < PINGS_AT_START ? PING_AT_START_MS : PING_EVERY_MS;
+    if (this.#ping === null && now_ms - this.figures.last_pong_at_ms >= pause_ms) this.#sendPing();
     if (now_ms - this.#opened_at_ms > CALM_AFTER_MS) this.#backoff_ms = BACKOFF_FIRST_MS;
   }
 
@@ -163,7 +176,8 @@ export class Socket {
     if (ws !== this.#ws) return;
     this.#drop();
     // A slow reader resumes at once from where it was cut; a refused one has to leave the server alone for a while.
-    const wait_ms = code === 4008 ? 0 : code === 4029 || code === 1008 ? 30_000 : this.#backoff_ms * (1 + (Math.random() - 0.5) * 0.6);
+    const wait_ms =
+      code === 4008 ? 0 : code === 4029 || code === 1008 ? 30_000 : this.#backoff_ms * (1 + (Math.random() - 0.5) * 0.6);
     this.#backoff_ms = Math.min(this.#backoff_ms * 2, BACKOFF_MOST_MS);
     this.figures = { ...this.figures, open: false, round_trip_ms: null, retry_at_ms: Date.now() + wait_ms };
     this.#retry = setTimeout(() => this.connect(), wait_ms);

@@ -1,10 +1,10 @@
 /** Candles and volume. Prices reach the chart as ticks: only its axis and legend make decimals of them. */
-import { createEffect, createMemo, createSignal, For, onCleanup, onMount } from 'solid-js';
+
 import {
   CandlestickSeries,
   ColorType,
-  createChart,
   CrosshairMode,
+  createChart,
   HistogramSeries,
   type IChartApi,
   type ISeriesApi,
@@ -12,9 +12,10 @@ import {
   type Time,
   type UTCTimestamp,
 } from 'lightweight-charts';
+import { createEffect, createMemo, createSignal, For, onCleanup, onMount } from 'solid-js';
 import { type Candle, INTERVALS } from '../state/candles.ts';
 import type { CandleRows, Store } from '../store.ts';
-import { clock, compact, formatGrouped, formatNarrow, percent } from '../units.ts';
+import { clock, compact, formatAxis, formatGrouped, formatNarrow, percent } from '../units.ts';
 import { Pane } from './Pane.tsx';
 import './Chart.css';
 
@@ -28,7 +29,8 @@ const mark = (time: Time, type: TickMarkType, utc: boolean): string => {
   const d = new Date(time_ms);
   if (type === TickMarkType.Year) return String(utc ? d.getUTCFullYear() : d.getFullYear());
   if (type === TickMarkType.Month) return MONTHS[utc ? d.getUTCMonth() : d.getMonth()] ?? '';
-  if (type === TickMarkType.DayOfMonth) return `${utc ? d.getUTCDate() : d.getDate()} ${MONTHS[utc ? d.getUTCMonth() : d.getMonth()] ?? ''}`;
+  if (type === TickMarkType.DayOfMonth)
+    return `${utc ? d.getUTCDate() : d.getDate()} ${MONTHS[utc ? d.getUTCMonth() : d.getMonth()] ?? ''}`;
   return type === TickMarkType.TimeWithSeconds ? clock(time_ms, utc) : clock(time_ms, utc).slice(0, 5);
 };
 const moment = (time_ms: number, utc: boolean): string => {
@@ -49,9 +51,21 @@ class ChartDom {
   constructor(root: HTMLElement, hover: (open_ms: number | null) => void) {
     this.#chart = createChart(root, {
       autoSize: true,
-      layout: { attributionLogo: false, fontFamily: "'JetBrains Mono Variable', monospace", fontSize: 11, panes: { enableResize: false } },
+      layout: {
+        attributionLogo: false,
+        fontFamily: "'JetBrains Mono Variable', monospace",
+        fontSize: 11,
+        panes: { enableResize: false },
+      },
       crosshair: { mode: CrosshairMode.Normal },
-      timeScale: { borderVisible: false, secondsVisible: true, timeVisible: true, rightOffset: 6, barSpacing: 7, minBarSpacing: 1 },
+      timeScale: {
+        borderVisible: false,
+        secondsVisible: true,
+        timeVisible: true,
+        rightOffset: 6,
+        barSpacing: 7,
+        minBarSpacing: 1,
+      },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.06 } },
     });
     this.#candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineStyle: 2 });
@@ -69,7 +83,11 @@ class ChartDom {
     const line = colour('--grid');
     const label = colour('--raise-2');
     this.#chart.applyOptions({
-      layout: { background: { type: ColorType.Solid, color: colour('--pane') }, textColor: colour('--dim'), panes: { separatorColor: colour('--line'), separatorHoverColor: colour('--line') } },
+      layout: {
+        background: { type: ColorType.Solid, color: colour('--pane') },
+        textColor: colour('--dim'),
+        panes: { separatorColor: colour('--line'), separatorHoverColor: colour('--line') },
+      },
       grid: { vertLines: { color: line }, horzLines: { color: line } },
       crosshair: {
         vertLine: { color: colour('--dim'), labelBackgroundColor: label, width: 1, style: 3 },
@@ -95,11 +113,29 @@ class ChartDom {
     }
     const { market, interval, generation, rows } = next;
     const was = this.#shown;
-    const bar = (candle: Candle) => ({ time: seconds(candle), open: candle.open, high: candle.high, low: candle.low, close: candle.close });
+    const bar = (candle: Candle) => ({
+      time: seconds(candle),
+      open: candle.open,
+      high: candle.high,
+      low: candle.low,
+      close: candle.close,
+    });
     const fresh = was === null || was.market !== market.market || was.interval !== interval;
     if (fresh) {
-      this.#candles.applyOptions({ priceFormat: { type: 'custom', minMove: 1, formatter: (value: number) => formatGrouped(Math.max(0, Math.round(value)), market.tick) } });
-      this.#lots.applyOptions({ priceFormat: { type: 'custom', minMove: 1, formatter: (value: number) => formatNarrow(Math.max(0, Math.round(value)), market.lot, 6) } });
+      this.#candles.applyOptions({
+        priceFormat: {
+          type: 'custom',
+          minMove: 1,
+          formatter: (value: number) => formatGrouped(Math.max(0, Math.round(value)), market.tick),
+        },
+      });
+      this.#lots.applyOptions({
+        priceFormat: {
+          type: 'custom',
+          minMove: 1,
+          formatter: (value: number) => formatAxis(Math.max(0, Math.round(value)), market.lot),
+        },
+      });
       this.#chart.applyOptions({ timeScale: { secondsVisible: interval === '1s' } });
     }
     if (fresh || was.generation !== generation) {
@@ -108,7 +144,10 @@ class ChartDom {
       if (fresh) this.#chart.timeScale().resetTimeScale();
     } else {
       // The candle before the last may have closed in the same frame.
-      const from = Math.max(0, rows.findLastIndex((candle) => candle.open_ms < was.open_ms));
+      const from = Math.max(
+        0,
+        rows.findLastIndex((candle) => candle.open_ms < was.open_ms),
+      );
       for (const candle of rows.slice(from)) {
         if (candle.open_ms < was.open_ms) continue;
         this.#candles.update(bar(candle));
@@ -184,7 +223,11 @@ export const Chart = (props: { store: Store }) => {
         <div class="intervals" role="group" aria-label="Interval">
           <For each={INTERVALS}>
             {(one) => (
-              <button type="button" aria-pressed={store.interval() === one} onClick={() => store.intend({ kind: 'interval', interval: one })}>
+              <button
+                type="button"
+                aria-pressed={store.interval() === one}
+                onClick={() => store.intend({ kind: 'interval', interval: one })}
+              >
                 {one}
               </button>
             )}

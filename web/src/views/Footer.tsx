@@ -17,7 +17,11 @@ export const Footer = (props: { store: Store }) => {
       </a>
       <span class="foot-space" />
       <span class="foot-version">{props.store.version() === '' ? '' : `hifi ${props.store.version()}`}</span>
-      <button type="button" class="foot-theme" onClick={() => props.store.intend({ kind: 'settings', change: { theme: other() } })}>
+      <button
+        type="button"
+        class="foot-theme"
+        onClick={() => props.store.intend({ kind: 'settings', change: { theme: other() } })}
+      >
         {other() === 'light' ? 'Light theme' : 'Dark theme'}
       </button>
     </footer>

@@ -54,7 +54,10 @@ export const Header = (props: { store: Store }) => {
     return market === null || ticker === null ? '-' : formatAtoms(ticker.quote_atoms, market.quote_decimals, 0);
   };
   createEffect(() => {
-    document.title = price() === '' ? `${store.name() === '' ? '' : `${store.name()} · `}hifi` : `${price()} ${store.market()?.name ?? ''} · hifi`;
+    document.title =
+      price() === ''
+        ? `${store.name() === '' ? '' : `${store.name()} · `}hifi`
+        : `${price()} ${store.market()?.name ?? ''} · hifi`;
   });
   return (
     <header class="head">
@@ -73,7 +76,14 @@ export const Header = (props: { store: Store }) => {
       <button type="button" class="market-button" aria-haspopup="dialog" onClick={() => setChoosing(true)}>
         <span class="market-name">{store.market()?.name ?? (store.name() === '' ? '...' : store.name())}</span>
         <svg viewBox="0 0 12 12" aria-hidden="true">
-          <path d="M2.5 4.5 6 8l3.5-3.5" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" />
+          <path
+            d="M2.5 4.5 6 8l3.5-3.5"
+            fill="none"
+            stroke="currentColor"
+            stroke-width="1.5"
+            stroke-linecap="round"
+            stroke-linejoin="round"
+          />
         </svg>
       </button>
       <div class="last num" data-way={moved().way} data-testid="last">

@@ -6,6 +6,7 @@ import { createEffect, createMemo, createSignal, For, onCleanup, onMount, Show }
 import type { LadderRow, Side } from '../state/book.ts';
 import type { LadderRows, Store } from '../store.ts';
 import { format, formatGrouped, formatNarrow, hundredths } from '../units.ts';
+import { Flash } from './flash.ts';
 import { Pane } from './Pane.tsx';
 import './Ladder.css';
 
@@ -23,7 +24,6 @@ interface RowDom {
   lots: number;
   total: number;
   scale: string;
-  flash: number;
 }
 
 const element = (name: string, cls: string, role?: string): HTMLElement => {
@@ -40,6 +40,7 @@ class SideDom {
   #rows: RowDom[] = [];
   #shown: readonly LadderRow[] = [];
   #active = -1;
+  readonly #flash = new Flash();
 
   constructor(root: HTMLElement, side: Side) {
     this.#root = root;
@@ -51,12 +52,16 @@ class SideDom {
     while (this.#rows.length > count) this.#rows.pop()?.row.remove();
     while (this.#rows.length < count) {
       const row = element('div', `level ${this.#side}`, 'row');
-      const cells = [element('span', 'price', 'cell'), element('span', 'lots', 'cell'), element('span', 'total', 'cell')] as const;
+      const cells = [
+        element('span', 'price', 'cell'),
+        element('span', 'lots', 'cell'),
+        element('span', 'total', 'cell'),
+      ] as const;
       const bar = element('i', 'bar');
       bar.setAttribute('aria-hidden', 'true');
       row.append(bar, ...cells);
       this.#root.append(row);
-      this.#rows.push({ row, cells, bar, price: '', lots: -1, total: -1, scale: '', flash: 0 });
+      this.#rows.push({ row, cells, bar, price: '', lots: -1, total: -1, scale: '' });
     }
   }
 
@@ -64,6 +69,7 @@ class SideDom {
     const { tick, lot } = of.market;
     // A level is known by its price: a row that moved did not change, one whose size differs at the same price did.
     const before = new Map(this.#shown.map((row) => [row.ticks, row.lots]));
+    const lit = new Set<HTMLElement>();
     this.#rows.forEach((dom, i) => {
       const row = rows[i];
       const price = row === undefined ? '' : formatGrouped(row.ticks, tick);
@@ -88,11 +94,10 @@ class SideDom {
       }
       const was = row === undefined ? undefined : before.get(row.ticks);
       if (same_market && row !== undefined && before.size > 0 && was !== row.lots) {
-        // Two names for one animation: changing the name restarts it without a forced layout.
-        dom.flash = dom.flash === 1 ? 2 : 1;
-        dom.row.dataset.flash = `${dom.flash}${was === undefined || row.lots > was ? 'more' : 'less'}`;
+        lit.add(dom.row);
       }
     });
+    this.#flash.show(lit);
     this.#shown = rows;
   }
 
@@ -135,6 +140,8 @@ export const Ladder = (props: { store: Store; row: number; bare?: boolean }) => 
   createEffect(() => store.intend({ kind: 'ladder', shape: { rows: rows(), group: group() } }));
 
   onMount(() => {
+    // Known before the first paint, so that the rows are never seen in another number.
+    setHeight(body.clientHeight);
     const watch = new ResizeObserver(([entry]) => setHeight(Math.round(entry?.contentRect.height ?? 0)));
     watch.observe(body);
     onCleanup(() => watch.disconnect());
@@ -164,7 +171,11 @@ export const Ladder = (props: { store: Store; row: number; bare?: boolean }) => 
       const market = store.market();
       if (market === null) return;
       setSpoken(
-        dom.step(event.key === away ? 1 : -1, (row) => `${side} ${format(row.ticks, market.tick)}, size ${format(row.lots, market.lot)}, total ${format(row.total, market.lot)}`),
+        dom.step(
+          event.key === away ? 1 : -1,
+          (row) =>
+            `${side} ${format(row.ticks, market.tick)}, size ${format(row.lots, market.lot)}, total ${format(row.total, market.lot)}`,
+        ),
       );
     };
     const on_asks = keys(asks, 'ArrowUp', 'ask');
@@ -191,7 +202,9 @@ export const Ladder = (props: { store: Store; row: number; bare?: boolean }) => 
   const readTop = (): void => {
     const shown = store.ladder();
     const say = (row: LadderRow | undefined): string =>
-      row === undefined || shown === null ? 'nothing' : `${format(row.ticks, shown.market.tick)} for ${format(row.lots, shown.market.lot)}`;
+      row === undefined || shown === null
+        ? 'nothing'
+        : `${format(row.ticks, shown.market.tick)} for ${format(row.lots, shown.market.lot)}`;
     setSpoken(`best bid ${say(shown?.bids[0])}, best ask ${say(shown?.asks[0])}`);
   };
 
@@ -200,13 +213,18 @@ export const Ladder = (props: { store: Store; row: number; bare?: boolean }) => 
       store={store}
       name="ladder"
       title="Order book"
-      id="book"
       tools={
         <Show when={props.bare !== true}>
           <div class="side-choice" role="group" aria-label="Sides shown">
             <For each={['both', 'bid', 'ask'] as const}>
               {(which) => (
-                <button type="button" class={`side-button ${which}`} aria-label={which === 'both' ? 'Bids and asks' : `Only ${which}s`} aria-pressed={sides() === which} onClick={() => setSides(which)}>
+                <button
+                  type="button"
+                  class={`side-button ${which}`}
+                  aria-label={which === 'both' ? 'Bids and asks' : `Only ${which}s`}
+                  aria-pressed={sides() === which}
+                  onClick={() => setSides(which)}
+                >
                   <svg viewBox="0 0 16 16" aria-hidden="true">
                     <path class={which === 'bid' ? 'stroke-bid' : 'stroke-ask'} d="M3 4.5h10M3 7h7" stroke-width="1.5" />
                     <path class={which === 'ask' ? 'stroke-ask' : 'stroke-bid'} d="M3 9.5h7M3 12h10" stroke-width="1.5" />
@@ -215,7 +233,12 @@ export const Ladder = (props: { store: Store; row: number; bare?: boolean }) => 
               )}
             </For>
           </div>
-          <select class="group-choice num" aria-label="Price grouping" value={String(group())} onChange={(event) => setGroup(Number(event.currentTarget.value))}>
+          <select
+            class="group-choice num"
+            aria-label="Price grouping"
+            value={String(group())}
+            onChange={(event) => setGroup(Number(event.currentTarget.value))}
+          >
             <For each={GROUPS}>
               {(one) => (
                 <option value={String(one)} selected={one === group()}>
@@ -227,14 +250,24 @@ export const Ladder = (props: { store: Store; row: number; bare?: boolean }) => 
         </Show>
       }
     >
-      <div class="ladder" classList={{ bare: props.bare === true, [`only-${sides()}`]: props.bare !== true }} ref={body} data-testid="ladder">
+      <div
+        class="ladder"
+        classList={{ bare: props.bare === true, [`only-${sides()}`]: props.bare !== true }}
+        ref={body}
+        data-testid="ladder"
+      >
         <div class="cols" aria-hidden="true">
           <span>Price {store.market()?.quote ?? ''}</span>
           <span>Size {store.market()?.base ?? ''}</span>
           <span>Total {store.market()?.base ?? ''}</span>
         </div>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: one tab stop a side, arrows move inside */}
-        <div class="side asks num" role="table" tabindex="0" aria-label="Asks: price, size, total. Arrow keys read the levels." ref={asks_root} />
+        <div
+          class="side asks num"
+          role="table"
+          tabindex="0"
+          aria-label="Asks: price, size, total. Arrow keys read the levels."
+          ref={asks_root}
+        />
         <div class="spread num">
           <span class="spread-last" classList={{ up: last()?.taker_side === 'bid', down: last()?.taker_side === 'ask' }}>
             {lastWords()} <small aria-hidden="true">{last()?.taker_side === 'ask' ? '▼' : last() === null ? '' : '▲'}</small>
@@ -243,8 +276,13 @@ export const Ladder = (props: { store: Store; row: number; bare?: boolean }) => 
             <abbr title="best ask minus best bid">spread</abbr> {spread()}
           </span>
         </div>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: one tab stop a side, arrows move inside */}
-        <div class="side bids num" role="table" tabindex="0" aria-label="Bids: price, size, total. Arrow keys read the levels." ref={bids_root} />
+        <div
+          class="side bids num"
+          role="table"
+          tabindex="0"
+          aria-label="Bids: price, size, total. Arrow keys read the levels."
+          ref={bids_root}
+        />
         <button type="button" class="sr sr-button" onClick={readTop}>
           Read top of book
         </button>

@@ -11,7 +11,10 @@ const List = (props: { store: Store; close: () => void }) => {
   onMount(() => search.focus());
   const shown = () => props.store.markets().filter((row) => row.market.name.toLowerCase().includes(wish().trim().toLowerCase()));
   // Rows are keyed by name: a new price must not rebuild the button under the pointer.
-  const names = () => shown().map((row) => row.market.name).join(' ');
+  const names = () =>
+    shown()
+      .map((row) => row.market.name)
+      .join(' ');
   const row = (name: string) => props.store.markets().find((one) => one.market.name === name);
   const choose = (name: string): void => {
     props.store.intend({ kind: 'select', name });
@@ -52,10 +55,18 @@ const List = (props: { store: Store; close: () => void }) => {
         <For each={names() === '' ? [] : names().split(' ')}>
           {(name) => (
             <li>
-              <button type="button" aria-current={name === props.store.market()?.name ? 'true' : undefined} onClick={() => choose(name)}>
+              <button
+                type="button"
+                aria-current={name === props.store.market()?.name ? 'true' : undefined}
+                onClick={() => choose(name)}
+              >
                 <span class="market-name">{name}</span>
                 <span class="num">{last(name)}</span>
-                <span class={`num ${change(name).startsWith('+') ? 'up' : change(name).length > 1 && change(name).startsWith('-') ? 'down' : ''}`}>{change(name)}</span>
+                <span
+                  class={`num ${change(name).startsWith('+') ? 'up' : change(name).length > 1 && change(name).startsWith('-') ? 'down' : ''}`}
+                >
+                  {change(name)}
+                </span>
                 <span class="num market-trades">{compact(row(name)?.ticker?.trades ?? 0)}</span>
               </button>
             </li>

@@ -7,7 +7,7 @@ import './Pane.css';
 /** Words about waiting come only after this time: most waits are shorter, and flicker is worse than silence. */
 const PATIENCE_MS = 3_000;
 
-export const Pane = (props: { store: Store; name: PaneName; title: string; id?: string; tools?: JSX.Element; children: JSX.Element }) => {
+export const Pane = (props: { store: Store; name: PaneName; title: string; tools?: JSX.Element; children: JSX.Element }) => {
   const pane = () => props.store.pane(props.name);
   const [patient, setPatient] = createSignal(true);
   createEffect(() => {
@@ -27,7 +27,7 @@ export const Pane = (props: { store: Store; name: PaneName; title: string; id?: 
     return state === 'empty' || state === 'error' ? said : '';
   };
   return (
-    <section class={`pane pane-${props.name}`} id={props.id} data-state={pane().state} aria-label={props.title} tabindex={props.id === undefined ? undefined : -1}>
+    <section class={`pane pane-${props.name}`} data-state={pane().state} aria-label={props.title}>
       <header class="pane-head">
         <h2>{props.title}</h2>
         {props.tools}

@@ -3,6 +3,7 @@ import { createEffect, onMount } from 'solid-js';
 import { TRADES_KEPT } from '../state/trades.ts';
 import type { Store } from '../store.ts';
 import { clock, formatGrouped, formatNarrow } from '../units.ts';
+import { Flash } from './flash.ts';
 import { Pane } from './Pane.tsx';
 import './Trades.css';
 
@@ -25,13 +26,15 @@ export const Trades = (props: { store: Store }) => {
       row.append(...cells);
       row.hidden = true;
       list.append(row);
-      return { row, cells, shown: '', flash: 0 };
+      return { row, cells, shown: '' };
     });
+    const flash = new Flash();
     let newest = 0;
     createEffect(() => {
       const market = store.market();
       const trades = store.trades();
       const { utc } = store.settings();
+      const lit = new Set<HTMLElement>();
       rows.forEach((dom, i) => {
         const trade = trades[i];
         const shown = trade === undefined || market === null ? '' : `${market.name} ${trade.trade} ${utc}`;
@@ -46,11 +49,9 @@ export const Trades = (props: { store: Store }) => {
         if (price !== undefined) price.textContent = `${up ? '▲' : '▼'} ${formatGrouped(trade.ticks, market.tick)}`;
         if (lots !== undefined) lots.textContent = formatNarrow(trade.lots, market.lot, SIZE_WIDTH);
         if (time !== undefined) time.textContent = clock(trade.time_ms, utc);
-        if (newest > 0 && trade.trade > newest) {
-          dom.flash = dom.flash === 1 ? 2 : 1;
-          dom.row.dataset.flash = String(dom.flash);
-        } else dom.row.removeAttribute('data-flash');
+        if (newest > 0 && trade.trade > newest) lit.add(dom.row);
       });
+      flash.show(lit);
       newest = trades[0]?.trade ?? 0;
       list.dataset.trade = String(newest);
       list.dataset.seq = String(trades[0]?.seq ?? 0);
@@ -64,8 +65,14 @@ export const Trades = (props: { store: Store }) => {
           <span>Size {store.market()?.base ?? ''}</span>
           <span>Time{store.settings().utc ? ' UTC' : ''}</span>
         </div>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls must be reachable by keyboard */}
-        <div class="trade-list num" role="table" tabindex="0" aria-label="Last trades, newest first: price, size, time. An up arrow is a buy." ref={list} data-testid="trades" />
+        <div
+          class="trade-list num"
+          role="table"
+          tabindex="0"
+          aria-label="Last trades, newest first: price, size, time. An up arrow is a buy."
+          ref={list}
+          data-testid="trades"
+        />
       </div>
     </Pane>
   );
