@@ -29,7 +29,7 @@ pub fn ops(default: usize) -> usize {
 pub struct Stream {
     rng: StdRng,
     traders: Vec<Address>,
-    targets: Vec<OrderId>,
+    targets: Vec<(OrderId, AccountId)>,
     markets: u32,
 }
 
@@ -61,7 +61,7 @@ impl Stream {
         for trader in &self.traders {
             opening.push((*trader, Command::Register { salt: 0 }));
             for token in ["ETH", "USDC", "BTC"] {
-                let atoms = U256::from(3_000_000);
+                let atoms = U256::from(30_000_000);
                 opening.push((*trader, Command::Deposit { account: AccountId(0), token: scenario::token(token), atoms, settle: vec![] }));
             }
         }
@@ -72,10 +72,10 @@ impl Stream {
     pub fn saw(&mut self, events: &[Event]) {
         for event in events {
             match event {
-                Event::Placed { order, .. } if self.targets.len() < TARGETS => self.targets.push(*order),
-                Event::Placed { order, .. } => {
+                Event::Placed { order, account, .. } if self.targets.len() < TARGETS => self.targets.push((*order, *account)),
+                Event::Placed { order, account, .. } => {
                     let at = self.rng.random_range(0..TARGETS);
-                    self.targets[at] = *order;
+                    self.targets[at] = (*order, *account);
                 }
                 Event::MarketCreated { .. } => self.markets += 1,
                 _ => {}
@@ -97,7 +97,7 @@ impl Stream {
             }
             790..890 => Command::Claim { orders: self.orders(6) },
             890..930 => {
-                let atoms = if self.rng.random_bool(0.02) { U256::MAX } else { U256::from(self.rng.random_range(0..400_000)) };
+                let atoms = if self.rng.random_bool(0.02) { U256::from(1) << 112 } else { U256::from(self.rng.random_range(0..400_000)) };
                 let account = if self.rng.random_bool(0.2) { AccountId::numbered(self.trader(), 0) } else { account };
                 Command::Deposit { account, token: self.token(), atoms, settle: self.orders(3) }
             }
@@ -145,23 +145,26 @@ impl Stream {
 
     fn orders(&mut self, most: usize) -> Vec<OrderId> {
         let n = self.rng.random_range(0..=most);
-        (0..n).map(|_| self.order()).collect()
+        (0..n).map(|_| self.order().0).collect()
     }
 
-    fn order(&mut self) -> OrderId {
+    fn order(&mut self) -> (OrderId, AccountId) {
         let known = self.targets.choose(&mut self.rng).copied().filter(|_| self.rng.random_bool(0.97));
         known.unwrap_or_else(|| {
             let side = if self.rng.random_bool(0.5) { Side::Bid } else { Side::Ask };
             let ticks = Ticks(MIDDLE + self.rng.random_range(0..4));
-            OrderId { level: LevelKey { market: self.market(), side, ticks }, index: self.rng.random_range(0..40) }
+            let level = LevelKey { market: self.market(), side, ticks };
+            (OrderId { level, index: self.rng.random_range(0..40) }, AccountId(0))
         })
     }
 
-    /// A command on an order; mostly of its owner, whom the caller cannot know: so any trader, often refused.
+    /// A command on an order: mostly of its owner, who may name the account or leave it to be found.
     fn targeted(&mut self, trader: Address, make: impl Fn(&mut StdRng, AccountId, OrderId) -> Command) -> (Address, Command) {
-        let order = self.order();
-        let command = make(&mut self.rng, AccountId(0), order);
-        (trader, command)
+        let (order, owner) = self.order();
+        let owning = self.traders.iter().find(|trader| AccountId::numbered(**trader, 0) == owner).copied();
+        let caller = owning.filter(|_| self.rng.random_bool(0.9)).unwrap_or(trader);
+        let account = if self.rng.random_bool(0.3) { owner } else { AccountId(0) };
+        (caller, make(&mut self.rng, account, order))
     }
 
     fn place(&mut self, trader: Address) -> (Address, Command) {

@@ -1,0 +1,10 @@
+//! The contract does what the engine does: results, errors, events and every word of storage, on the committed artifact in an EVM.
+//!
+//! `HIFI_OPS=1000000 cargo test --release -p orderbook --test contract random` is the long run; `HIFI_SEED` repeats one.
+
+#[path = "../law/stream.rs"]
+mod stream;
+
+mod corpus;
+mod evm;
+mod random;
