@@ -1,5 +1,8 @@
 //! The node from outside: one binary, one module per subject. Randomised tests print their seed; `HIFI_SEED` sets it.
 
+mod chain;
+mod execute;
+mod store;
 mod trie;
 
 /// The seed of this run.
