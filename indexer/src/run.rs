@@ -54,7 +54,7 @@ pub(crate) async fn begin<S: Source>(config: &Config, source: S) -> Result<Begun
     let mut pending = Pending::default();
     let mut follower = Private::new(source, state);
     if marks.rows.cursor != marks.state.cursor {
-        let stored = digests(&mut writer, marks.state.cursor, marks.rows.cursor).await?;
+        let stored = store::load::digests(writer.connection(), marks.state.cursor.block, marks.rows.cursor.block).await?;
         let mut stored = stored.into_iter();
         let mut encoded = Encoded::default();
         follower
@@ -69,18 +69,6 @@ pub(crate) async fn begin<S: Source>(config: &Config, source: S) -> Result<Begun
     let unflushed = marks.rows.cursor.block - marks.state.cursor.block;
     let session = Session { writer, state_writer: Some(state_writer), flushing: None, pending, unflushed, flushed_at: Instant::now() };
     Ok(Begun { session, state: follower.state })
-}
-
-/// Digests of the blocks after `from`, up to `to`.
-async fn digests(writer: &mut BlockWriter, from: Cursor, to: Cursor) -> Result<Vec<Vec<u8>>, Error> {
-    let sql = format!("select digest from blocks where block > {} and block <= {} order by block", from.block, to.block);
-    let mut digests = Vec::new();
-    store::load::copy_out(writer.connection(), "blocks", &sql, |tuple| {
-        digests.push(store::copy::Fields::new("blocks", tuple).raw().unwrap_or_default().to_vec());
-        Ok(())
-    })
-    .await?;
-    Ok(digests)
 }
 
 fn compare(block: u64, stored: Option<Vec<u8>>, computed: [u8; 32]) -> Result<(), Error> {

@@ -11,12 +11,12 @@ use crate::{
     store::{
         self, Encoded, Pending,
         copy::{Fields, Reader, Tuples, numeric_of},
-        load::copy_out,
+        load,
         rows::{self, Kind, Table},
     },
 };
 use alloy_primitives::hex;
-use sqlx::{PgConnection, Row};
+use sqlx::PgConnection;
 use std::cmp::Ordering;
 
 /// Bounds of what is compared at once.
@@ -125,11 +125,11 @@ pub async fn verify<S: Source>(config: &Config, mut source: S, mut progress: imp
 }
 
 async fn check_chain(connection: &mut PgConnection, config: &Config) -> Result<(), Error> {
-    let row = sqlx::query("select chain_id, genesis, exchange from chain").fetch_one(connection).await?;
+    let (chain_id, genesis, exchange) = load::chain(connection).await?;
     let found = [
-        ("chain id", config.chain_id.to_string(), row.try_get::<i64, _>(0)?.to_string()),
-        ("genesis", config.genesis.hash.to_string(), hex::encode_prefixed(row.try_get::<&[u8], _>(1)?)),
-        ("exchange", hex::encode_prefixed(config.exchange), hex::encode_prefixed(row.try_get::<&[u8], _>(2)?)),
+        ("chain id", config.chain_id.to_string(), chain_id.to_string()),
+        ("genesis", config.genesis.hash.to_string(), hex::encode_prefixed(genesis)),
+        ("exchange", hex::encode_prefixed(config.exchange), hex::encode_prefixed(exchange)),
     ];
     match found.into_iter().find(|(_, expected, found)| expected != found) {
         Some((what, expected, found)) => Err(Error::OtherChain { what, expected, found }),
@@ -309,9 +309,8 @@ async fn differs(connection: &mut PgConnection, view: &View<'_>, chain: &mut Tup
     let mut expected = Reader::default();
     expected.push(chain.finish());
     let columns = view.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let sql = format!("select {columns} from {table} {} order by {}", view.range, view.order.join(", "));
     let mut difference = None;
-    copy_out(connection, table, &sql, |found| {
+    load::tuples(connection, table, &columns, &view.range, &view.order.join(", "), |found| {
         if difference.is_none() {
             let chain = expected.tuple(table)?;
             if chain != Some(found) {

@@ -73,6 +73,35 @@ async fn read<T>(
     Ok(found)
 }
 
+/// Digests of the blocks after `from`, up to `to`, in order.
+pub(crate) async fn digests(connection: &mut PgConnection, from: u64, to: u64) -> Result<Vec<Vec<u8>>, Error> {
+    let sql = format!("select digest from blocks where block > {from} and block <= {to} order by block");
+    let mut digests = Vec::new();
+    copy_out(connection, "blocks", &sql, |tuple| {
+        digests.push(Fields::new("blocks", tuple).raw().unwrap_or_default().to_vec());
+        Ok(())
+    })
+    .await?;
+    Ok(digests)
+}
+
+/// Tuples of a table's `columns` in `range` (a `where`, or nothing), ordered, for comparison byte for byte.
+pub(crate) async fn tuples(
+    connection: &mut PgConnection,
+    table: &'static str,
+    columns: &str,
+    range: &str,
+    order: &str,
+    each: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    copy_out(connection, table, &format!("select {columns} from {table} {range} order by {order}"), each).await
+}
+
+/// Whose database this is: chain id, genesis hash, address of the exchange.
+pub(crate) async fn chain(connection: &mut PgConnection) -> Result<(i64, Vec<u8>, Vec<u8>), Error> {
+    Ok(sqlx::query_as("select chain_id, genesis, exchange from chain").fetch_one(connection).await?)
+}
+
 /// Runs a query as COPY; hands over each tuple's bytes in order.
 pub(crate) async fn copy_out(
     connection: &mut PgConnection,
