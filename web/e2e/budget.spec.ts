@@ -21,7 +21,7 @@ test('first paint, shifts, nodes and CPU stay within their budgets', async () =>
     };
     const before = await task();
     const from = Date.now();
-    await pass(page, 60);
+    await pass(page, 40);
     const after = await task();
     const wall_s = (Date.now() - from) / 1000;
     const shown = await page.evaluate(

@@ -172,7 +172,7 @@ test('a frame of a known kind and wrong shape is a gap, one of an unknown kind i
     send(raw.replace(/"data":.*$/, '"data":{"never":"so"}}'));
   };
   await page.waitForFunction(() => Number(document.querySelector<HTMLElement>('.trade-list')?.dataset.trade) > 0);
-  await pass(page, 60);
+  await pass(page, 40);
   await panes(page);
   const counted = await counters(page);
   expect(spoilt).toBe(1);

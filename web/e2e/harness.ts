@@ -80,7 +80,7 @@ const record = (): void => {
     const bid = Number((bids[0]?.[0] ?? '0').replaceAll(',', ''));
     const ask = Number((asks[0]?.[0] ?? 'Infinity').replaceAll(',', ''));
     if (bid >= ask && asks.length > 0) window.crossed.push(`seq ${seq}: bid ${bid} ask ${ask}`);
-    window.seen.set(seq, { block: Number(ladder.dataset.block), bids, asks });
+    window.seen.set(seq, { block: Math.floor(seq / 2 ** 20), bids, asks });
     if (window.seen.size > 2_000) window.seen.delete(window.seen.keys().next().value as number);
   };
   requestAnimationFrame(look);

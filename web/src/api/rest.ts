@@ -35,7 +35,8 @@ export const fetchCandles = async (market: number, interval: Interval, now_ms: n
     interval,
     from_ms: String(Math.max(0, to_ms - CANDLES_ASKED * length)),
     to_ms: String(to_ms),
-    limit: String(CANDLES_ASKED),
+    // A few more than fit: should the chain's clock run ahead of ours, the newest must not be the ones left out.
+    limit: String(CANDLES_ASKED + 10),
     fill: 'prev',
   });
   const rows = decodeCandles(decodeBody(await get(`/v1/candles?${query}`)));

@@ -40,6 +40,7 @@ describe('frames', () => {
     expect(decodeFrame('{"op":"error","id":5,"code":-1121,"reason":"unknown_market","message":"highest is 4"}')).toEqual({
       kind: 'error',
       id: 5,
+      sub: null,
       code: -1121,
       message: 'highest is 4',
     });

@@ -169,7 +169,13 @@ const CHANNELS: readonly string[] = ['blocks', 'depth', 'trades', 'candles', 'ti
 /** One frame of the websocket. */
 export type Frame =
   | { readonly kind: 'ok'; readonly id: number; readonly sub: number | null }
-  | { readonly kind: 'error'; readonly id: number | null; readonly code: number; readonly message: string }
+  | {
+      readonly kind: 'error';
+      readonly id: number | null;
+      readonly sub: number | null;
+      readonly code: number;
+      readonly message: string;
+    }
   | { readonly kind: 'pong'; readonly id: number; readonly now_us: number; readonly block: number }
   | { readonly kind: 'data'; readonly head: Head; readonly payload: Payload }
   | { readonly kind: 'resumed'; readonly sub: number; readonly from: number }
@@ -215,6 +221,7 @@ const decodeReply = (o: Record<string, Json>): Frame => {
       return {
         kind: 'error',
         id: typeof o.id === 'number' ? o.id : null,
+        sub: typeof o.sub === 'number' ? o.sub : null,
         code: typeof o.code === 'number' ? o.code : 0,
         message: typeof o.message === 'string' && o.message !== '' ? o.message : String(o.reason ?? 'no reason given'),
       };

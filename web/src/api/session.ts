@@ -11,7 +11,7 @@ import { Book } from '../state/book.ts';
 import { type Candle, Candles, INTERVAL_MS, type Interval } from '../state/candles.ts';
 import { Chain } from '../state/chain.ts';
 import { findMarket, type Market, type Ticker } from '../state/market.ts';
-import { advance, judge, SEQ_PER_BLOCK, type Seen } from '../state/sequence.ts';
+import { advance, blockOf, judge, SEQ_PER_BLOCK, type Seen } from '../state/sequence.ts';
 import { Trades } from '../state/trades.ts';
 import { fetchCandles, fetchConfig, fetchMarkets, fetchStatus } from './rest.ts';
 import type { Channel, Frame, Head, Payload } from './schema.ts';
@@ -45,6 +45,8 @@ const TICKERS_MOST = 32;
 /** Blocks asked again at the start, so that the page opens with figures and trades instead of blanks. */
 const BLOCKS_BACK = 60;
 const TRADES_BACK = 3_000;
+/** Candles of the feed kept while their history is on its way. */
+const EARLY_CANDLES_MOST = 100;
 
 interface Subscription {
   readonly key: string;
@@ -100,6 +102,7 @@ export class Session {
   #boot_tries = 0;
   #failed_checks: number[] = [];
   #candles_asked = 0;
+  #early_candles: Candle[] = [];
 
   constructor(changed: () => void) {
     this.#changed = changed;
@@ -137,6 +140,7 @@ export class Session {
     this.trades.clear();
     this.trades_known = false;
     this.candles = new Candles(this.candles.interval);
+    this.#early_candles = [];
     this.candles_known = false;
     this.troubles.clear();
     this.#failed_checks = [];
@@ -152,6 +156,7 @@ export class Session {
     if (interval === this.candles.interval) return;
     for (const sub of [...this.#subscriptions.values()]) if (sub.channel === 'candles') this.#leave(sub);
     this.candles = new Candles(interval);
+    this.#early_candles = [];
     this.candles_known = false;
     this.troubles.delete('chart');
     this.#touch('candles');
@@ -312,7 +317,7 @@ export class Session {
         return;
       }
       case 'error':
-        return this.#refused(frame.id, frame.code, frame.message);
+        return this.#refused(frame.id, frame.sub, frame.code, frame.message);
       case 'pong':
         return this.#touch('conn');
       case 'bad': {
@@ -333,12 +338,15 @@ export class Session {
     }
   }
 
-  #refused(id: number | null, code: number, message: string): void {
-    const sub = id === null ? undefined : this.#by_id.get(id);
-    if (sub === undefined || id === null) return;
+  /** `number`: a subscription the server ended by itself, because it fell behind what the server still holds. */
+  #refused(id: number | null, number: number | null, code: number, message: string): void {
+    const sub = id !== null ? this.#by_id.get(id) : number !== null ? this.#by_sub.get(number) : undefined;
+    if (sub === undefined) return;
     const now_ms = Date.now();
-    this.#by_id.delete(id);
+    if (id !== null) this.#by_id.delete(id);
+    if (number !== null) this.#by_sub.delete(number);
     sub.asked = null;
+    sub.sub = null;
     if (code === -4100) {
       // What we wanted is no longer held; the answer names the first number that is.
       const held = /\d{7,16}/.exec(message);
@@ -398,7 +406,7 @@ export class Session {
         if (crc !== payload.depth.crc) return this.#failedCheck(sub, `checksum expected ${payload.depth.crc}, found ${crc}`);
         this.book = book;
         this.book_seq = head.seq;
-        this.book_block = head.block;
+        this.book_block = blockOf(head.seq);
         this.troubles.delete('ladder');
         return this.#touch('book');
       }
@@ -450,15 +458,25 @@ export class Session {
     if (sub.channel === 'depth') this.#dropBook();
     if (sub.channel === 'trades') this.trades.revert(seq);
     if (sub.channel === 'blocks') this.chain.revert(block);
-    if (sub.channel === 'candles') void this.#loadCandles();
+    if (sub.channel === 'candles') {
+      // What is held contains trades that are no more; candles only grow, so begin anew.
+      this.candles = new Candles(this.candles.interval);
+      this.candles_known = false;
+      this.#touch('candles');
+      void this.#loadCandles();
+    }
     this.#touch('trades', 'chain');
   }
 
   // ---- candles -----------------------------------------------------------------------------------------------
 
   #candle(candle: Candle): void {
-    // Before the history is here a candle could only start a chart with a hole.
-    if (!this.candles_known) return;
+    // Before the history is here a candle could only start a chart with a hole: it waits.
+    if (!this.candles_known) {
+      this.#early_candles.push(candle);
+      if (this.#early_candles.length > EARLY_CANDLES_MOST) this.#early_candles.shift();
+      return;
+    }
     const verdict = this.candles.apply(candle);
     if (verdict === 'skipped') void this.#loadCandles();
     else this.#touch('candles');
@@ -474,6 +492,7 @@ export class Session {
       const rows = await fetchCandles(market.market, candles.interval, now_ms);
       if (turn !== this.#candles_asked || candles !== this.candles) return;
       candles.load(rows);
+      for (const early of this.#early_candles.splice(0)) candles.apply(early);
       this.candles_known = true;
       this.troubles.delete('chart');
       this.#touch('candles', 'conn');

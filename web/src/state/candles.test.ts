@@ -24,6 +24,12 @@ describe('candles', () => {
       [3, 99],
     ]);
   });
+  test('an older picture of the open one does not take back what it grew to', () => {
+    const candles = new Candles('1m');
+    candles.load([candle(1, 104, 9)]);
+    expect(candles.apply(candle(1, 102, 4))).toBe('old');
+    expect(candles.last?.close).toBe(104);
+  });
   test('the one that just closed may come after its successor began', () => {
     const candles = new Candles('1m');
     candles.load([candle(1), candle(2)]);

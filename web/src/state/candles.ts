@@ -68,6 +68,8 @@ export class Candles {
       return 'applied';
     }
     if (candle.open_ms === last.open_ms) {
+      // A candle only grows: one with less in it was sent before what is held.
+      if (candle.lots < last.lots) return 'old';
       this.#rows[this.#rows.length - 1] = candle;
       return 'applied';
     }

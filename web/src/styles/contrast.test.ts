@@ -46,9 +46,14 @@ describe.each([
   const value = (name: string): string => token.get(name) ?? '';
   const pane = rgb(value('--pane'));
   test.each(['bid', 'ask'])('prices and figures on a %s bar have 4.5 : 1', (side) => {
-    const bar = over(value(`--${side}-bar`), pane);
-    for (const text of [`--${side}`, '--text', '--dim'])
-      expect(contrast(rgb(value(text)), bar), text).toBeGreaterThanOrEqual(4.5);
+    // Under the bar: the pane, the light of a change, the row under the pointer.
+    const grounds = { pane, flash: over(value('--flash'), pane), hover: rgb(value('--hover')) };
+    for (const [name, ground] of Object.entries(grounds)) {
+      const bar = over(value(`--${side}-bar`), ground);
+      for (const text of [`--${side}`, '--text', '--dim']) {
+        expect(contrast(rgb(value(text)), bar), `${text} on a bar over ${name}`).toBeGreaterThanOrEqual(4.5);
+      }
+    }
   });
   test('words have 4.5 : 1 on pane and raised ground', () => {
     for (const text of ['--text', '--dim', '--accent', '--bid', '--ask', '--warn']) {
