@@ -1,4 +1,4 @@
-//! Candles in memory: the newest bars of a market in every stored resolution, the intervals folded from them, and the 24 h ticker.
+//! Candles in memory: the newest bars of a market in every stored resolution, and the intervals folded from them.
 //! Owned by `books.rs`; filled from blocks and, at the start, from history. Never asks a clock: "now" is a block's time.
 
 use indexer::project::{Candle, RESOLUTIONS_S};
@@ -96,29 +96,12 @@ fn month_start_day(day: u64, ahead: u64) -> u64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
 }
 
-/// The last 24 hours of a market. Prices are 0 before the first trade.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ticker {
-    pub open: Ticks,
-    pub high: Ticks,
-    pub low: Ticks,
-    pub last: Ticks,
-    /// Last price before the window; `open` if there was none.
-    pub previous: Ticks,
-    pub lots: u64,
-    pub quote_atoms: u128,
-    pub trades: u64,
-    /// Numbers of the first and last trade inside, 0 without trades.
-    pub first_trade: u64,
-    pub last_trade: u64,
-    pub open_ms: u64,
-    pub close_ms: u64,
-}
-
 /// The newest bars of one market, per stored resolution, ascending.
 #[derive(Clone, Debug, Default)]
 pub struct Bars {
     stored: [VecDeque<Candle>; RESOLUTIONS_S.len()],
+    /// Bars that open from here on are all there, if they had trades.
+    known_from_ms: [u64; RESOLUTIONS_S.len()],
 }
 
 impl Bars {
@@ -129,6 +112,24 @@ impl Bars {
             60 => 1_560,
             _ => 1_200,
         }
+    }
+
+    /// Bars that will be complete from the buckets that hold `now_ms` on.
+    pub fn starting_at(now_ms: u64) -> Bars {
+        Bars { known_from_ms: RESOLUTIONS_S.map(|res_s| now_ms - now_ms % (res_s as u64 * 1_000)), ..Bars::default() }
+    }
+
+    /// From where on no bar that `interval` is made of is missing.
+    pub fn known_from_ms(&self, interval: Interval) -> u64 {
+        self.known_from_ms[place_of(interval.base_s())]
+    }
+
+    /// Stored bars of the resolution that `interval` is folded from, for bars of `interval` that open in `from_ms ..= to_ms`.
+    pub fn base_range(&self, interval: Interval, from_ms: u64, to_ms: u64) -> Vec<Candle> {
+        let base = self.of(interval.base_s());
+        let first = base.partition_point(|bar| bar.open_ms < from_ms);
+        let until = interval.end_ms(interval.open_ms(to_ms));
+        base.range(first..).take_while(|bar| bar.open_ms < until).cloned().collect()
     }
 
     /// Takes a bar of any stored resolution. A bar that is already known is replaced if the new one has at least as many trades:
@@ -147,12 +148,12 @@ impl Bars {
         }
         if bars.len() > Bars::most(RESOLUTIONS_S[at]) {
             bars.pop_front();
+            self.known_from_ms[at] = bars.front().map_or(0, |first| first.open_ms).max(self.known_from_ms[at]);
         }
     }
 
     fn of(&self, res_s: u32) -> &VecDeque<Candle> {
-        let at = RESOLUTIONS_S.iter().position(|known| *known == res_s).expect("a base resolution is a stored one");
-        &self.stored[at]
+        &self.stored[place_of(res_s)]
     }
 
     /// The bar of `interval` that opens at `open_ms`, if there was a trade in it.
@@ -162,10 +163,7 @@ impl Bars {
 
     /// Bars with trades that open in `from_ms ..= to_ms`, ascending. Before the oldest one kept nothing is known.
     pub fn range(&self, interval: Interval, from_ms: u64, to_ms: u64) -> Vec<Candle> {
-        let base = self.of(interval.base_s());
-        let first = base.partition_point(|bar| bar.open_ms < from_ms);
-        let until = interval.end_ms(interval.open_ms(to_ms));
-        fold(interval, base.range(first..).take_while(|bar| bar.open_ms < until)).into_iter().filter(|bar| bar.open_ms <= to_ms).collect()
+        fold(interval, &self.base_range(interval, from_ms, to_ms))
     }
 
     /// Close of the last bar that opens before `ms`, for flat bars.
@@ -177,33 +175,10 @@ impl Bars {
         };
         RESOLUTIONS_S.iter().filter_map(|res_s| close(*res_s)).max_by_key(|(open_ms, _)| *open_ms).map(|(_, close)| close)
     }
+}
 
-    /// The 1,440 minutes up to the one that holds `now_ms`.
-    pub fn ticker(&self, now_ms: u64, last: Ticks, last_trade: u64) -> Ticker {
-        let minute = now_ms - now_ms % MINUTE_MS;
-        let from_ms = minute.saturating_sub(DAY_MS - MINUTE_MS);
-        let bars = self.of(60);
-        let first = bars.partition_point(|bar| bar.open_ms < from_ms);
-        let previous = first.checked_sub(1).and_then(|at| bars.get(at)).map(|bar| bar.close);
-        let flat = previous.unwrap_or(last);
-        let mut sum = Ticker { open: flat, high: flat, low: flat, last, previous: flat, open_ms: from_ms, close_ms: now_ms, ..Ticker::default() };
-        for (at, bar) in bars.range(first..).enumerate() {
-            if at == 0 {
-                (sum.open, sum.high, sum.low) = (bar.open, bar.high, bar.low);
-                sum.first_trade = bar.first_trade;
-                sum.previous = previous.unwrap_or(bar.open);
-            }
-            sum.high = sum.high.max(bar.high);
-            sum.low = sum.low.min(bar.low);
-            sum.lots += bar.lots;
-            sum.quote_atoms += bar.quote_atoms;
-            sum.trades += bar.trades as u64;
-        }
-        if sum.trades > 0 {
-            sum.last_trade = last_trade;
-        }
-        sum
-    }
+fn place_of(res_s: u32) -> usize {
+    RESOLUTIONS_S.iter().position(|known| *known == res_s).expect("a base resolution is a stored one")
 }
 
 /// Joins stored bars, ascending, into bars of `interval`.
@@ -347,18 +322,5 @@ mod tests {
         let shown: Vec<_> = filled.iter().map(|bar| (bar.open_ms / MINUTE_MS, bar.close.0, bar.trades, bar.first_trade)).collect();
         assert_eq!(shown, [(1, 10, 1, 1), (2, 10, 0, 2), (3, 10, 0, 2), (4, 12, 1, 2), (5, 12, 0, 3), (6, 12, 0, 3)]);
         assert_eq!(fill_flat(interval("1m"), MarketId(1), Vec::new(), Some(Ticks(9)), 30_000, u64::MAX / 2, 3).len(), 3);
-    }
-
-    #[test]
-    fn the_ticker_covers_the_last_1440_minutes() {
-        let mut bars = Bars::default();
-        let now = 2 * DAY_MS + 30_000;
-        bars.put(bar(60, now - now % MINUTE_MS - DAY_MS, 50, 7, 1));
-        bars.put(bar(60, now - now % MINUTE_MS - DAY_MS + MINUTE_MS, 40, 1, 2));
-        bars.put(bar(60, now - now % MINUTE_MS, 60, 3, 3));
-        let ticker = bars.ticker(now, Ticks(60), 3);
-        assert_eq!((ticker.previous.0, ticker.open.0, ticker.high.0, ticker.low.0, ticker.last.0), (50, 40, 60, 40, 60));
-        assert_eq!((ticker.lots, ticker.trades, ticker.first_trade, ticker.last_trade), (4, 2, 2, 3));
-        assert_eq!(Bars::default().ticker(now, Ticks(0), 0).trades, 0);
     }
 }
