@@ -6,7 +6,6 @@ use orderbook::{MarketId, Ticks};
 use std::collections::VecDeque;
 
 const DAY_MS: u64 = 86_400_000;
-const MINUTE_MS: u64 = 60_000;
 
 /// A candle interval as named on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -224,7 +223,15 @@ pub fn flat(market: MarketId, interval: Interval, open_ms: u64, close: Ticks, ne
 
 /// Puts flat bars between and after bars, up to the one that opens at or before `until_ms`; at most `most` bars in all.
 /// `before` is the close before the first of them, if any.
-pub fn fill_flat(interval: Interval, market: MarketId, bars: Vec<Candle>, before: Option<Ticks>, from_ms: u64, until_ms: u64, most: usize) -> Vec<Candle> {
+pub fn fill_flat(
+    interval: Interval,
+    market: MarketId,
+    bars: Vec<Candle>,
+    before: Option<Ticks>,
+    from_ms: u64,
+    until_ms: u64,
+    most: usize,
+) -> Vec<Candle> {
     let mut filled: Vec<Candle> = Vec::with_capacity(bars.len().min(most));
     let mut bars = bars.into_iter().peekable();
     let (mut close, mut next_trade) = (before, bars.peek().map_or(0, |bar| bar.first_trade));
@@ -254,6 +261,8 @@ pub fn fill_flat(interval: Interval, market: MarketId, bars: Vec<Candle>, before
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MINUTE_MS: u64 = 60_000;
 
     fn bar(res_s: u32, open_ms: u64, price: u32, lots: u64, first_trade: u64) -> Candle {
         let ticks = Ticks(price);
@@ -301,7 +310,10 @@ mod tests {
         }
         let folded = bars.range(interval("3m"), 0, 180_000);
         assert_eq!(folded.len(), 2);
-        assert_eq!((folded[0].open.0, folded[0].high.0, folded[0].low.0, folded[0].close.0, folded[0].lots, folded[0].trades), (10, 30, 5, 5, 6, 3));
+        assert_eq!(
+            (folded[0].open.0, folded[0].high.0, folded[0].low.0, folded[0].close.0, folded[0].lots, folded[0].trades),
+            (10, 30, 5, 5, 6, 3)
+        );
         assert_eq!(bars.at(interval("3m"), 180_000).unwrap().close.0, 7);
         assert_eq!(bars.at(interval("3m"), 360_000), None);
     }

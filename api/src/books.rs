@@ -174,7 +174,8 @@ fn merged(older: &[DepthLevel], newer: &[DepthLevel], side: Side) -> Vec<DepthLe
 impl Books {
     /// The books as a snapshot of the feed has them.
     pub fn from_snapshot(snapshot: Snapshot) -> Books {
-        let tokens = snapshot.tokens.iter().zip(&snapshot.token_names).map(|(token, name)| (token.id, token_info(token, name.clone()))).collect();
+        let tokens =
+            snapshot.tokens.iter().zip(&snapshot.token_names).map(|(token, name)| (token.id, token_info(token, name.clone()))).collect();
         let directory = Directory {
             accounts: snapshot.accounts.into_iter().collect(),
             tokens: snapshot.tokens.iter().map(|token| (token.id, token.at)).collect(),
@@ -329,7 +330,10 @@ impl MarketState {
             book_hash: B256::ZERO,
         });
         // The first `u` is that of `MarketCreated`, whatever else the block did to the market.
-        let created = update.records.iter().find(|record| matches!(record.event, orderbook::Event::MarketCreated { market, .. } if market == info.market.id));
+        let created = update
+            .records
+            .iter()
+            .find(|record| matches!(record.event, orderbook::Event::MarketCreated { market, .. } if market == info.market.id));
         let last_u = created.map_or(head.last_u, |record| indexer::project::seq(update.block, record.log));
         MarketState {
             book: Book::new(info.market.clone()),

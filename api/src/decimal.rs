@@ -120,11 +120,6 @@ pub fn push_quoted_e8(out: &mut Vec<u8>, value: u128) {
     out.push(b'"');
 }
 
-/// Eight decimals as text.
-pub fn text_e8(value: u128) -> String {
-    into_text(|out| push_e8(out, value))
-}
-
 /// Eight decimals with a minus sign when `to < from`.
 pub fn text_change_e8(from: u128, to: u128) -> String {
     into_text(|out| {
@@ -173,6 +168,10 @@ fn gcd(a: u128, b: u128) -> u128 {
 mod tests {
     use super::*;
     use orderbook::{MarketId, MarketStatus, TokenId};
+
+    fn text_e8(value: u128) -> String {
+        into_text(|out| push_e8(out, value))
+    }
 
     fn market(per_lot_tick: u64, per_lot: u64) -> Market {
         Market {

@@ -43,7 +43,8 @@ pub async fn newest_trades(shared: &Shared, market: MarketId, limit: usize) -> R
         let from = Window::Trade(first - missing as u64);
         match reader.fills(market, from, u64::MAX, missing as u32).await {
             Ok(older) => {
-                let older = older.into_iter().filter(|row| row.fill.trade < first).map(|row| Trade { fill: row.fill, time_ms: row.time_ms });
+                let older =
+                    older.into_iter().filter(|row| row.fill.trade < first).map(|row| Trade { fill: row.fill, time_ms: row.time_ms });
                 let mut joined: Vec<Trade> = older.collect();
                 // Postgres may be some blocks behind: rows with a hole before ours are left out.
                 if joined.last().is_some_and(|last| last.fill.trade + 1 == first) {
@@ -163,7 +164,13 @@ fn held_aggregates(market: &MarketState) -> Vec<Aggregate> {
 }
 
 /// Candles of a market, ascending, at most `limit`, and the time of the newest block. With `fill` silent intervals are flat.
-pub async fn candles(shared: &Shared, market: MarketId, interval: Interval, wanted: Wanted, fill: bool) -> Result<(Vec<Candle>, u64), Error> {
+pub async fn candles(
+    shared: &Shared,
+    market: MarketId,
+    interval: Interval,
+    wanted: Wanted,
+    fill: bool,
+) -> Result<(Vec<Candle>, u64), Error> {
     let (held, mut before, now_ms, known_from_ms, window) = {
         let core = shared.live()?;
         let known = core.known(market.0)?;
@@ -204,7 +211,14 @@ pub async fn candles(shared: &Shared, market: MarketId, interval: Interval, want
     Ok((rows, now_ms))
 }
 
-async fn older_bars(reader: &Reader, market: MarketId, interval: Interval, from_ms: u64, to_ms: u64, fill: bool) -> Result<(Vec<Candle>, Option<Ticks>), Error> {
+async fn older_bars(
+    reader: &Reader,
+    market: MarketId,
+    interval: Interval,
+    from_ms: u64,
+    to_ms: u64,
+    fill: bool,
+) -> Result<(Vec<Candle>, Option<Ticks>), Error> {
     let base_s = interval.base_s();
     let span = Span { from_ms: Some(from_ms), to_ms };
     let rows = reader.candles(market, base_s, span, ROWS_MAX).await.map_err(away)?;

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// Largest file that is served.
 const FILE_BYTES_MAX: u64 = 32 << 20;
 
-const CSP: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CSP: &str =
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// What a newcomer sees who started without building the page.
 const NOT_BUILT: &str = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>hifi</title>\n<h1>The page is not built</h1>\n\
 <p>The exchange is running; only this page is missing. Build it with <code>cargo xtask up</code>, or with <code>npm ci &amp;&amp; npm run build</code>\n\

@@ -116,8 +116,9 @@ impl Core {
         for head in &update.changes.heads {
             let Some(state) = self.books.markets.get_mut(&head.market) else { continue };
             let last_fill = update.changes.fills.iter().rev().find(|fill| fill.market == head.market);
-            let last_record = update.records.iter().rev().find(|record| moves_book(&record.event) && market_of(&record.event) == Some(head.market));
-            let mut link = |last: &mut u64, log: u32| {
+            let last_record =
+                update.records.iter().rev().find(|record| moves_book(&record.event) && market_of(&record.event) == Some(head.market));
+            let link = |last: &mut u64, log: u32| {
                 let prev = std::mem::replace(last, seq(block, log));
                 Link { prev, seq: *last }
             };

@@ -70,7 +70,9 @@ pub async fn start(config: Config, feed: Feed, reader: Option<Reader>) -> Result
     let listener = listen(config.addr).map_err(|cause| StartError::Listen { addr: config.addr, cause })?;
     let addr = listener.local_addr().map_err(|cause| StartError::Listen { addr: config.addr, cause })?;
     let loading = feed.clone();
-    let core = tokio::task::spawn_blocking(move || Core::load(&loading)).await.map_err(|_| StartError::Thread(std::io::Error::other("loading ended")))?;
+    let core = tokio::task::spawn_blocking(move || Core::load(&loading))
+        .await
+        .map_err(|_| StartError::Thread(std::io::Error::other("loading ended")))?;
     let shutdown = CancellationToken::new();
     let shared = Arc::new(Shared {
         limiter: Limiter::new(config.limits.clone()),
@@ -208,12 +210,20 @@ fn placed(shared: &Shared, text: String, place: Place) -> Response {
 }
 
 /// Parameters, charged, and at or past the block the caller wants to see.
-async fn admitted(shared: &Shared, peer: Peer, uri: &Uri, headers: &HeaderMap, weight: impl Fn(&Params) -> u32) -> Result<(Params, u32), Error> {
+async fn admitted(
+    shared: &Shared,
+    peer: Peer,
+    uri: &Uri,
+    headers: &HeaderMap,
+    weight: impl Fn(&Params) -> u32,
+) -> Result<(Params, u32), Error> {
     let params = Params::read(uri.query().unwrap_or_default());
     let weight = params.as_ref().map_or(1, weight);
     let used = shared.limiter.charge(peer, weight, Instant::now())?;
     let params = params?;
-    let named = headers.get("x-hifi-min-block").map(|value| value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| Error::illegal("min_block")));
+    let named = headers
+        .get("x-hifi-min-block")
+        .map(|value| value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| Error::illegal("min_block")));
     let wanted = match named {
         Some(block) => Some(block?),
         None => params.number("min_block")?,
@@ -242,17 +252,19 @@ pub fn compat_read(read: compat::rest::Read) -> MethodRouter<Arc<Shared>> {
 
 /// A route of `/v1`.
 pub fn native_read(read: native::rest::Read) -> MethodRouter<Arc<Shared>> {
-    get(move |State(shared): State<Arc<Shared>>, Extension(peer): Extension<Peer>, path: RawPathParams, uri: Uri, headers: HeaderMap| async move {
-        let answered = async {
-            let (params, _) = admitted(&shared, peer, &uri, &headers, |_| read.weight()).await?;
-            let market = path.iter().next().map(|(_, value)| value);
-            read.answer(&shared, &params, market).await
-        };
-        match answered.await {
-            Ok((text, place)) => placed(&shared, text, place),
-            Err(error) => refusal(&error, &uri),
-        }
-    })
+    get(
+        move |State(shared): State<Arc<Shared>>, Extension(peer): Extension<Peer>, path: RawPathParams, uri: Uri, headers: HeaderMap| async move {
+            let answered = async {
+                let (params, _) = admitted(&shared, peer, &uri, &headers, |_| read.weight()).await?;
+                let market = path.iter().next().map(|(_, value)| value);
+                read.answer(&shared, &params, market).await
+            };
+            match answered.await {
+                Ok((text, place)) => placed(&shared, text, place),
+                Err(error) => refusal(&error, &uri),
+            }
+        },
+    )
 }
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
@@ -273,7 +285,9 @@ pub async fn compat_ws(State(shared): State<Arc<Shared>>, Extension(peer): Exten
         Wanted::read(tail, &core.books.symbols, most)
     });
     match wanted.and_then(|wanted| Ok((wanted, socket::admit(&shared, peer)?))) {
-        Ok((wanted, open)) => socket::upgrade(shared, open, upgrade, move |shared, outbox| CompatSession::open(wanted, combined, shared, outbox)),
+        Ok((wanted, open)) => {
+            socket::upgrade(shared, open, upgrade, move |shared, outbox| CompatSession::open(wanted, combined, shared, outbox))
+        }
         Err(error) => refusal(&error, &uri),
     }
 }
@@ -356,4 +370,3 @@ pub async fn page(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, h
         _ => refusal(&Error::bad_method(), &uri),
     }
 }
-

@@ -33,7 +33,12 @@ pub trait Session: Send + 'static {
 }
 
 /// Turns a request into a websocket with our bounds.
-pub fn upgrade<S: Session>(shared: Arc<Shared>, open: Open, ws: WebSocketUpgrade, session: impl FnOnce(&Shared, &Arc<Outbox>) -> S + Send + 'static) -> Response {
+pub fn upgrade<S: Session>(
+    shared: Arc<Shared>,
+    open: Open,
+    ws: WebSocketUpgrade,
+    session: impl FnOnce(&Shared, &Arc<Outbox>) -> S + Send + 'static,
+) -> Response {
     let bytes = shared.config.limits.frame_bytes;
     let ws = ws.max_frame_size(bytes).max_message_size(bytes).write_buffer_size(64 << 10);
     ws.on_upgrade(move |socket| async move {

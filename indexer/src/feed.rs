@@ -5,11 +5,11 @@
 
 use crate::{
     MarketHead, Update,
-    project::{Candle, State, Ticker, Token},
-    source::Cursor,
+    project::{Candle, OpenOrder, State, Ticker, Token},
+    source::{Block, Cursor},
 };
 use alloy_primitives::Address;
-use orderbook::{AccountId, Book, Market, TokenId};
+use orderbook::{AccountId, Book, Market, OrderId, TokenId};
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::VecDeque,
@@ -61,6 +61,8 @@ pub struct MarketSnapshot {
     pub bars: Vec<Candle>,
     /// Trades of the last 24 hours, minute by minute.
     pub ticker: Ticker,
+    /// Orders that are open or unclaimed, with what their `Placed` said; in no particular order.
+    pub orders: Vec<(OrderId, OpenOrder)>,
 }
 
 struct Shared {
@@ -81,7 +83,7 @@ struct Ring {
 
 impl Feed {
     /// A feed whose first update will be the child of `state`'s cursor.
-    pub(crate) fn new(
+    pub fn new(
         state: State,
         stored: u64,
         updates_max: usize,
@@ -133,6 +135,14 @@ impl Feed {
         Some((ring.first()?, ring.updates.back()?.0.block))
     }
 
+    /// Projects the next block and shows it: all that a follower does, for whoever has blocks but no Postgres (tests, tools).
+    ///
+    /// # Errors
+    /// A block that cannot follow: the state is as before, or no longer to be used if a log contradicted its mirror.
+    pub fn apply(&self, block: &Block) -> Result<Arc<Update>, crate::Error> {
+        self.publish(|state| state.apply(block))
+    }
+
     /// The newest block projected.
     pub fn head(&self) -> u64 {
         *self.shared.head.borrow()
@@ -168,7 +178,7 @@ impl Feed {
     }
 
     /// Wakes everyone who waits; nothing is published any more.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         let _ = self.shared.closed.set(());
         self.shared.head.send_modify(|_| ());
     }

@@ -236,7 +236,14 @@ fn bar_e8(compat: &CompatInfo, info: &MarketInfo, bar: &Candle) -> Bar {
     }
 }
 
-fn kline_event(compat: &CompatInfo, info: &MarketInfo, interval: crate::bars::Interval, time_ms: u64, bar: &Candle, closed: bool) -> String {
+fn kline_event(
+    compat: &CompatInfo,
+    info: &MarketInfo,
+    interval: crate::bars::Interval,
+    time_ms: u64,
+    bar: &Candle,
+    closed: bool,
+) -> String {
     let e8 = bar_e8(compat, info, bar);
     let (first, last) = match bar.trades {
         0 => (NO_TRADE, NO_TRADE),
@@ -282,7 +289,12 @@ pub struct Aggregate {
 
 /// A row of `aggTrades`.
 pub fn agg_row(text: &mut Text, compat: &CompatInfo, row: &Aggregate) {
-    text.raw("{\"a\":").number(row.agg).raw(",\"p\":").e8(compat.scale.price_e8(row.ticks)).raw(",\"q\":").e8(compat.scale.size_e8(row.lots));
+    text.raw("{\"a\":")
+        .number(row.agg)
+        .raw(",\"p\":")
+        .e8(compat.scale.price_e8(row.ticks))
+        .raw(",\"q\":")
+        .e8(compat.scale.size_e8(row.lots));
     text.raw(",\"f\":").number(row.first).raw(",\"l\":").number(row.last).raw(",\"T\":").number(row.time_ms);
     text.raw(",\"m\":").raw(buyer_is_maker(row.taker_side)).raw(",\"M\":true}");
 }
@@ -369,7 +381,16 @@ fn ticker_event(compat: &CompatInfo, market: &MarketState, time_ms: u64) -> Stri
     text.raw("\",\"p\":\"").raw(&decimal::text_change_e8(row.open, row.last));
     text.raw("\",\"P\":\"").raw(&decimal::text_change_percent(row.open, row.last));
     text.raw("\",\"w\":").e8(decimal::quotient_e8(row.quote, row.base)).raw(",\"x\":").e8(row.before).raw(",\"c\":").e8(row.last);
-    text.raw(",\"Q\":").e8(row.last_size).raw(",\"b\":").e8(bid).raw(",\"B\":").e8(bid_size).raw(",\"a\":").e8(ask).raw(",\"A\":").e8(ask_size);
+    text.raw(",\"Q\":")
+        .e8(row.last_size)
+        .raw(",\"b\":")
+        .e8(bid)
+        .raw(",\"B\":")
+        .e8(bid_size)
+        .raw(",\"a\":")
+        .e8(ask)
+        .raw(",\"A\":")
+        .e8(ask_size);
     text.raw(",\"o\":").e8(row.open).raw(",\"h\":").e8(row.high).raw(",\"l\":").e8(row.low).raw(",\"v\":").e8(row.base);
     text.raw(",\"q\":").e8(row.quote).raw(",\"O\":").number(row.day.open_ms).raw(",\"C\":").number(row.day.close_ms);
     text.raw(",\"F\":").number(row.first_trade).raw(",\"L\":").number(row.last_trade).raw(",\"n\":").number(row.day.trades).raw("}");
@@ -407,11 +428,18 @@ pub fn symbol_row(text: &mut Text, compat: &CompatInfo, info: &MarketInfo, statu
     text.raw("\"orderTypes\":[\"LIMIT\",\"LIMIT_MAKER\",\"MARKET\"],\"icebergAllowed\":false,\"ocoAllowed\":false,\"otoAllowed\":false,");
     text.raw("\"quoteOrderQtyMarketAllowed\":false,\"allowTrailingStop\":false,\"cancelReplaceAllowed\":false,\"amendAllowed\":false,");
     text.raw("\"isSpotTradingAllowed\":true,\"isMarginTradingAllowed\":false,\"filters\":[{\"filterType\":\"PRICE_FILTER\",\"minPrice\":");
-    text.e8(scale.price_e8(Ticks(1))).raw(",\"maxPrice\":").e8(scale.price_e8(Ticks::MAX)).raw(",\"tickSize\":").e8(scale.price_e8(Ticks(1)));
+    text.e8(scale.price_e8(Ticks(1)))
+        .raw(",\"maxPrice\":")
+        .e8(scale.price_e8(Ticks::MAX))
+        .raw(",\"tickSize\":")
+        .e8(scale.price_e8(Ticks(1)));
     text.raw("},{\"filterType\":\"LOT_SIZE\",\"minQty\":").e8(scale.size_e8(Lots(info.market.lots_min as u64)));
     text.raw(",\"maxQty\":").e8(scale.size_e8(Lots::MAX).min(MAX_UNITS_E8)).raw(",\"stepSize\":").e8(scale.size_e8(Lots(1)));
     let least = decimal::product_e8(scale.price_e8(Ticks(1)), scale.size_e8(Lots(info.market.lots_min as u64))).max(1);
-    text.raw("},{\"filterType\":\"NOTIONAL\",\"minNotional\":").e8(least).raw(",\"applyMinToMarket\":true,\"maxNotional\":").e8(MAX_UNITS_E8);
+    text.raw("},{\"filterType\":\"NOTIONAL\",\"minNotional\":")
+        .e8(least)
+        .raw(",\"applyMinToMarket\":true,\"maxNotional\":")
+        .e8(MAX_UNITS_E8);
     text.raw(",\"applyMaxToMarket\":false,\"avgPriceMins\":0}],\"permissions\":[\"SPOT\"],\"permissionSets\":[[\"SPOT\"]],");
     text.raw("\"defaultSelfTradePreventionMode\":\"NONE\",\"allowedSelfTradePreventionModes\":[\"NONE\"]}");
 }

@@ -102,7 +102,8 @@ impl CompatSession {
         {
             let core = shared.live().map_err(|error| Refusal { code: error.code, msg: error.message.into_owned() })?;
             for name in names {
-                let stream = core.books.symbols.stream(name).ok_or_else(|| Refusal::invalid(format_args!("unknown stream {}", shown(name))))?;
+                let stream =
+                    core.books.symbols.stream(name).ok_or_else(|| Refusal::invalid(format_args!("unknown stream {}", shown(name))))?;
                 if !wanted.iter().any(|(_, known)| *known == stream) {
                     wanted.push((name.into(), stream));
                 }
@@ -180,7 +181,11 @@ impl CompatSession {
 
 impl Session for CompatSession {
     fn request(&mut self, text: &str, shared: &Shared, outbox: &Arc<Outbox>) -> Result<(), Close> {
-        let parsed = if too_deep(text, DEPTH_MAX) { Err("nested too deeply".to_owned()) } else { serde_json::from_str(text).map_err(|error| error.to_string()) };
+        let parsed = if too_deep(text, DEPTH_MAX) {
+            Err("nested too deeply".to_owned())
+        } else {
+            serde_json::from_str(text).map_err(|error| error.to_string())
+        };
         let request: Value = match parsed {
             Ok(request) => request,
             Err(error) => {

@@ -71,31 +71,36 @@ fn status(shared: &Shared) -> Result<(String, Place), Error> {
 
 fn markets(shared: &Shared) -> Result<(String, Place), Error> {
     let core = shared.live()?;
-    let rows: Vec<serde_json::Value> = core.books.markets.values().map(|state| {
-        let info = &state.info;
-        let token = |token: &crate::books::TokenInfo| json!({"token": lower(token.at), "name": token.name, "decimals": token.decimals});
-        json!({
-            "market": info.market.id.0,
-            "name": info.name,
-            "compat": info.compat.is_some(),
-            "symbol": info.compat.as_ref().map(|compat| &compat.symbol),
-            "base": token(&info.base),
-            "quote": token(&info.quote),
-            "base_atoms_per_lot": info.market.base_atoms_per_lot.to_string(),
-            "quote_atoms_per_lot_tick": info.market.quote_atoms_per_lot_tick.to_string(),
-            "tick": info.tick,
-            "lot": info.lot,
-            "lots_min": info.market.lots_min,
-            "taker_fee_ppm": info.market.taker_fee_ppm,
-            "maker_fee_ppm": info.market.maker_fee_ppm,
-            "status": match state.head.status {
-                MarketStatus::Live => "live",
-                MarketStatus::PostOnly => "post_only",
-                MarketStatus::CancelOnly => "cancel_only",
-                MarketStatus::Halted => "halted",
-            },
+    let rows: Vec<serde_json::Value> = core
+        .books
+        .markets
+        .values()
+        .map(|state| {
+            let info = &state.info;
+            let token = |token: &crate::books::TokenInfo| json!({"token": lower(token.at), "name": token.name, "decimals": token.decimals});
+            json!({
+                "market": info.market.id.0,
+                "name": info.name,
+                "compat": info.compat.is_some(),
+                "symbol": info.compat.as_ref().map(|compat| &compat.symbol),
+                "base": token(&info.base),
+                "quote": token(&info.quote),
+                "base_atoms_per_lot": info.market.base_atoms_per_lot.to_string(),
+                "quote_atoms_per_lot_tick": info.market.quote_atoms_per_lot_tick.to_string(),
+                "tick": info.tick,
+                "lot": info.lot,
+                "lots_min": info.market.lots_min,
+                "taker_fee_ppm": info.market.taker_fee_ppm,
+                "maker_fee_ppm": info.market.maker_fee_ppm,
+                "status": match state.head.status {
+                    MarketStatus::Live => "live",
+                    MarketStatus::PostOnly => "post_only",
+                    MarketStatus::CancelOnly => "cancel_only",
+                    MarketStatus::Halted => "halted",
+                },
+            })
         })
-    }).collect();
+        .collect();
     Ok(wrapped(core.head, core.place(), &serde_json::Value::Array(rows).to_string(), false))
 }
 
@@ -124,7 +129,12 @@ async fn candles(shared: &Shared, params: &Params) -> Result<(String, Place), Er
         Some("prev") => true,
         Some(_) => return Err(Error::bad("fill", "prev")),
     };
-    let wanted = Wanted { from_id: None, start_ms: params.number("from_ms")?, end_ms: params.number("to_ms")?, limit: params.limit(100, ROWS_MOST)? };
+    let wanted = Wanted {
+        from_id: None,
+        start_ms: params.number("from_ms")?,
+        end_ms: params.number("to_ms")?,
+        limit: params.limit(100, ROWS_MOST)?,
+    };
     if let (Some(from), Some(to)) = (wanted.start_ms, wanted.end_ms)
         && from > to
     {
@@ -142,4 +152,3 @@ async fn candles(shared: &Shared, params: &Params) -> Result<(String, Place), Er
 fn lower(address: alloy_primitives::Address) -> String {
     format!("{address:#x}")
 }
-

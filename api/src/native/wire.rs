@@ -17,12 +17,26 @@ const ORDERS_A_PART: usize = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
     /// Every block; with the records of all markets or of one, or without.
-    Blocks { market: Option<MarketId>, records: bool },
-    Trades { market: Option<MarketId> },
-    Depth { market: MarketId },
-    Book { market: MarketId },
-    Candles { market: MarketId, interval: Interval },
-    Ticker { market: MarketId },
+    Blocks {
+        market: Option<MarketId>,
+        records: bool,
+    },
+    Trades {
+        market: Option<MarketId>,
+    },
+    Depth {
+        market: MarketId,
+    },
+    Book {
+        market: MarketId,
+    },
+    Candles {
+        market: MarketId,
+        interval: Interval,
+    },
+    Ticker {
+        market: MarketId,
+    },
 }
 
 impl Stream {
@@ -345,7 +359,12 @@ fn records<'a>(text: &mut Text, block: &Applied, rows: impl Iterator<Item = &'a 
 fn shown(event: &Event) -> bool {
     matches!(
         event,
-        Event::Placed { .. } | Event::Reduced { .. } | Event::Taken { .. } | Event::Claimed { .. } | Event::Deposit { .. } | Event::Withdraw { .. }
+        Event::Placed { .. }
+            | Event::Reduced { .. }
+            | Event::Taken { .. }
+            | Event::Claimed { .. }
+            | Event::Deposit { .. }
+            | Event::Withdraw { .. }
     )
 }
 
@@ -367,7 +386,13 @@ fn record(text: &mut Text, block: &Applied, row: &Record, names: &Directory) {
         Event::Reduced { order, left, removed, reason } => {
             head("reduced");
             order_place(text, order);
-            text.raw(",\"left\":").number(left.0).raw(",\"removed\":").number(removed.0).raw(",\"reason\":\"").raw(reduce_reason(*reason)).raw("\"");
+            text.raw(",\"left\":")
+                .number(left.0)
+                .raw(",\"removed\":")
+                .number(removed.0)
+                .raw(",\"reason\":\"")
+                .raw(reduce_reason(*reason))
+                .raw("\"");
         }
         Event::Taken { market, account, filled, client, mode, quote_atoms, fee_atoms, .. } => {
             head("taken");
@@ -443,4 +468,3 @@ fn list<T>(text: &mut Text, rows: impl Iterator<Item = T>, mut print: impl FnMut
     }
     text.raw("]");
 }
-

@@ -48,7 +48,11 @@ impl NativeSession {
             Some("sub") => self.subscribe(request, &id, shared, outbox),
             Some("unsub") => {
                 let number = number(request, "sub")?.ok_or_else(|| Error::missing("sub"))?;
-                let at = self.subs.iter().position(|sub| sub.number as u64 == number).ok_or_else(|| Error::bad("sub", "no such subscription"))?;
+                let at = self
+                    .subs
+                    .iter()
+                    .position(|sub| sub.number as u64 == number)
+                    .ok_or_else(|| Error::bad("sub", "no such subscription"))?;
                 let sub = self.subs.swap_remove(at);
                 let mut core = shared.core.write();
                 core.fanout.leave(frames::Stream::Native(sub.stream), outbox, &Dress::Sub(sub.number));

@@ -200,12 +200,17 @@ impl State {
 
     /// A copy of everything, for readers.
     pub(crate) fn snapshot(&self, names: &HashMap<Address, String>) -> Snapshot {
+        let mut orders: BTreeMap<MarketId, Vec<_>> = BTreeMap::new();
+        for (id, order) in self.orders() {
+            orders.entry(id.level.market).or_default().push((id, order));
+        }
         let markets = self.markets.values().map(|state| MarketSnapshot {
             market: state.market.clone(),
             head: state.head,
             book: state.book.clone(),
             bars: state.bars.iter().cloned().collect(),
             ticker: state.ticker.clone(),
+            orders: orders.remove(&state.market.id).unwrap_or_default(),
         });
         Snapshot {
             cursor: self.cursor,
