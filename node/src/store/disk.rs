@@ -4,6 +4,8 @@
 use crate::error::{StoreError, io};
 use std::fs::File;
 use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Below this many free bytes the node makes no blocks.
 pub const READ_ONLY_BELOW: u64 = 256 << 20;
@@ -37,29 +39,27 @@ pub(crate) fn abort(error: &StoreError) -> ! {
     std::process::abort();
 }
 
-/// Ends the process here if `HIFI_CRASH=name[:n]` names this point, at its n-th passage.
-#[cfg(feature = "crash-points")]
+/// Whether crash points exist: with the feature `crash-points`, and in builds with assertions; never in a release.
+const CRASH_POINTS: bool = cfg!(any(feature = "crash-points", debug_assertions));
+
+/// The crash point named by `HIFI_CRASH=name[:n]`, with the passages left before it strikes.
+static ARMED: LazyLock<Option<(String, AtomicU64)>> = LazyLock::new(|| {
+    let value = std::env::var("HIFI_CRASH").ok()?;
+    let (name, passages) = match value.split_once(':') {
+        Some((name, count)) => (name.to_owned(), count.parse().expect("HIFI_CRASH=name[:n] with a number n")),
+        None => (value, 1),
+    };
+    Some((name, AtomicU64::new(passages)))
+});
+
+/// Ends the process here if `HIFI_CRASH` names this point, at its n-th passage: as kill -9 would, no destructors, no flush.
 pub fn crash_point(name: &str) {
-    use std::sync::LazyLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static POINT: LazyLock<Option<(String, AtomicU64)>> = LazyLock::new(|| {
-        let value = std::env::var("HIFI_CRASH").ok()?;
-        let (name, passages) = match value.split_once(':') {
-            Some((name, count)) => (name.to_owned(), count.parse().expect("HIFI_CRASH=name[:n] with a number n")),
-            None => (value, 1),
-        };
-        Some((name, AtomicU64::new(passages)))
-    });
-    if let Some((wanted, left)) = POINT.as_ref()
-        && wanted == name
-        && left.fetch_sub(1, Ordering::SeqCst) == 1
-    {
-        // As kill -9 would: no destructors, no flush.
+    if armed(name) && ARMED.as_ref().is_some_and(|(_, left)| left.fetch_sub(1, Ordering::SeqCst) == 1) {
         std::process::abort();
     }
 }
 
-/// Nothing: crash points exist only with the feature `crash-points`.
-#[cfg(not(feature = "crash-points"))]
-#[inline]
-pub fn crash_point(_name: &str) {}
+/// Whether `HIFI_CRASH` names this point.
+pub(crate) fn armed(name: &str) -> bool {
+    CRASH_POINTS && ARMED.as_ref().is_some_and(|(wanted, _)| wanted == name)
+}

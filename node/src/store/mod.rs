@@ -10,6 +10,7 @@ mod segment;
 mod snapshot;
 mod verify;
 
+use recover::Lock;
 pub use recover::{Recovered, StoreConfig, open};
 pub use segment::{ChainMark, Fsync, LogFiles, SEGMENT_BYTES, Wal};
 pub(crate) use snapshot::oldest_snapshot;

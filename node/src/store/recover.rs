@@ -107,12 +107,23 @@ pub fn open(config: StoreConfig) -> Result<Recovered, StoreError> {
     Ok(Recovered { state, trie, head, log, wal, chain, data_dir })
 }
 
-/// Holds `LOCK` as long as the returned file lives.
-pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
+/// The right to use a data directory; held by the writer of the log.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said aloud, because a child process that is just being started may share the file for a moment.
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
+    }
+}
+
+/// Takes the directory, or tells that another process has it.
+pub(super) fn lock(data_dir: &Path) -> Result<Lock, StoreError> {
     let path = data_dir.join("LOCK");
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io("open", &path))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Locked { path: data_dir.to_owned() }),
         Err(error) => Err(io("lock", &path)(error.into())),
     }

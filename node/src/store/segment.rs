@@ -1,7 +1,8 @@
 //! The files of the block log: segments of records, written by the commit thread, read by everybody.
 //! [`LogFiles`] knows where each block lies; [`Wal`] is the one writer. Blocks begin at 1: genesis is not in the log.
 
-use super::disk::{crash_point, reserve, sync_dir};
+use super::Lock;
+use super::disk::{armed, crash_point, reserve, sync_dir};
 use super::record::{self, Damage, HEAD_BYTES, Record};
 use crate::error::{StoreError, io};
 use crate::publish::Block;
@@ -182,12 +183,14 @@ pub struct Wal {
     /// Where the next record goes, and where the segment ends.
     offset: u64,
     capacity: u64,
+    /// Length of the segments to come.
+    segment_bytes: u64,
     /// A reserved file waiting to become a segment.
     spare: Option<File>,
     record: Vec<u8>,
     scratch: Vec<u8>,
     /// Held as long as the directory may be written.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Wal {
@@ -198,7 +201,7 @@ impl Wal {
         fsync: Fsync,
         files: Arc<LogFiles>,
         end: Option<(Arc<Segment>, u64)>,
-        lock: File,
+        lock: Lock,
     ) -> Result<Self, StoreError> {
         let (current, offset, capacity) = match end {
             Some((segment, offset)) => {
@@ -211,7 +214,25 @@ impl Wal {
         if spare.exists() {
             std::fs::remove_file(&spare).map_err(io("delete", &spare))?;
         }
-        Ok(Self { dir, mark, fsync, files, current, offset, capacity, spare: None, record: Vec::new(), scratch: Vec::new(), _lock: lock })
+        Ok(Self {
+            dir,
+            mark,
+            fsync,
+            files,
+            current,
+            offset,
+            capacity,
+            segment_bytes: SEGMENT_BYTES,
+            spare: None,
+            record: Vec::new(),
+            scratch: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Makes new segments this long instead of [`SEGMENT_BYTES`]: tests want many of them.
+    pub fn set_segment_bytes(&mut self, bytes: u64) {
+        self.segment_bytes = bytes;
     }
 
     /// The readable side.
@@ -243,10 +264,8 @@ impl Wal {
             self.roll(number, bytes)?;
         }
         let segment = self.current.as_ref().expect("rolled if there was none");
-        #[cfg(feature = "crash-points")]
-        {
-            let half = record.len() / 2;
-            segment.file.write_all_at(&record[..half], self.offset).map_err(io("write", &segment.path))?;
+        if armed("wal_partial") {
+            segment.file.write_all_at(&record[..record.len() / 2], self.offset).map_err(io("write", &segment.path))?;
             crash_point("wal_partial");
         }
         segment.file.write_all_at(record, self.offset).map_err(io("write", &segment.path))?;
@@ -258,10 +277,10 @@ impl Wal {
         if let Some(old) = self.current.take() {
             old.file.set_len(self.offset).and_then(|()| old.file.sync_all()).map_err(io("seal", &old.path))?;
         }
-        let capacity = SEGMENT_BYTES.max(SEGMENT_HEAD_BYTES + record_bytes);
+        let capacity = self.segment_bytes.max(SEGMENT_HEAD_BYTES + record_bytes);
         let spare_path = self.dir.join("spare.tmp");
         let file = match self.spare.take() {
-            Some(file) if capacity == SEGMENT_BYTES => file,
+            Some(file) if capacity == self.segment_bytes => file,
             _ => create(&spare_path, capacity)?,
         };
         file.write_all_at(&segment_head(self.mark, first), 0).map_err(io("write", &spare_path))?;
@@ -283,7 +302,7 @@ impl Wal {
         if self.spare.is_some() || self.offset * 2 < self.capacity {
             return Ok(true);
         }
-        match create(&self.dir.join("spare.tmp"), SEGMENT_BYTES) {
+        match create(&self.dir.join("spare.tmp"), self.segment_bytes) {
             Ok(file) => {
                 self.spare = Some(file);
                 Ok(true)

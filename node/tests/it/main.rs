@@ -1,6 +1,7 @@
 //! The node from outside: one binary, one module per subject. Randomised tests print their seed; `HIFI_SEED` sets it.
 
 mod chain;
+mod crash;
 mod execute;
 mod store;
 mod trie;
