@@ -4,7 +4,10 @@
 use crate::evm::{Chain, EXCHANGE, Outcome};
 use crate::stream::{Stream, TOKENS, ops, seed};
 use alloy_primitives::{Address, B256, U256, map::HashMap};
-use orderbook::{AccountId, Command, Engine, Event, LevelKey, Lots, MarketId, OrderId, Reject, TokenId, abi, keys, keys::Base, scenario};
+use orderbook::{
+    AccountId, Command, Engine, Event, LevelKey, LevelWord, Lots, MarketId, OrderId, Reject, TakenReason, TokenId, abi, keys, keys::Base,
+    scenario,
+};
 use std::collections::{BTreeMap, HashSet};
 
 /// Worlds of the run in CI; a longer run starts a new one every so many commands.
@@ -153,6 +156,37 @@ fn same_result(command: &Command, engine: &Engine, caller: Address, events: &[Ev
     }
 }
 
+/// How often the situations that matter occurred, by name.
+fn note(seen: &mut BTreeMap<&'static str, usize>, command: &Command, events: &[Event]) {
+    let mut note = |name: &'static str, occurred: bool| *seen.entry(name).or_default() += occurred as usize;
+    let count = |is: fn(&Event) -> bool| events.iter().filter(|event| is(event)).count();
+    let levels = count(|event| matches!(event, Event::LevelFill { .. }));
+    let taken = events.iter().find_map(|event| match event {
+        Event::Taken { reason, filled, .. } => Some((*reason, *filled)),
+        _ => None,
+    });
+    let reduced = count(|event| matches!(event, Event::Reduced { .. }));
+    let claimed = count(|event| matches!(event, Event::Claimed { .. }));
+    let word = |event: &Event| match event {
+        Event::LevelFill { word, .. } => LevelWord::from_word(*word),
+        _ => None,
+    };
+    note("take", taken.is_some_and(|(_, filled)| filled.0 > 0));
+    note("take through several levels", levels > 1);
+    note("level emptied by a take", events.iter().filter_map(word).any(|word| word.open.0 == 0));
+    note("head filled in part", events.iter().filter_map(word).any(|word| word.head_filled.0 > 0));
+    note("steps used up", matches!(taken, Some((TakenReason::Steps, _))));
+    note("only holes passed", levels > 0 && matches!(taken, Some((_, Lots(0)))));
+    note("take, then rest", taken.is_some() && count(|event| matches!(event, Event::Placed { .. })) > 0);
+    note("cancel of a partly filled order", matches!(command, Command::Cancel { .. }) && reduced == 1 && claimed == 1);
+    note("cancel of a filled order", matches!(command, Command::Cancel { .. }) && reduced == 0);
+    note("reduce", matches!(command, Command::Reduce { .. }) && reduced == 1);
+    note("reduce without effect", matches!(command, Command::Reduce { .. }) && events.is_empty());
+    note("claim", matches!(command, Command::Claim { .. }) && claimed > 0);
+    note("deposit that settles", matches!(command, Command::Deposit { .. }) && claimed > 0);
+    note("withdrawal that settles", matches!(command, Command::Withdraw { .. }) && claimed > 0);
+}
+
 /// A contract and an engine side by side.
 struct Pair {
     chain: Chain,
@@ -224,7 +258,7 @@ fn random_commands_do_the_same_on_contract_and_engine() {
     let first = seed(4_434);
     let runs = RUNS.max(ops.div_ceil(OPS_PER_RUN_MAX));
     let mut done = 0;
-    let mut refused: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut refused, mut seen) = (BTreeMap::<&str, usize>::new(), BTreeMap::new());
     let started = std::time::Instant::now();
     for run in 0..runs {
         let mut stream = Stream::new(first.wrapping_add(run as u64));
@@ -237,16 +271,26 @@ fn random_commands_do_the_same_on_contract_and_engine() {
                 Ok(events) => {
                     done += 1;
                     stream.saw(&events);
+                    note(&mut seen, &command, &events);
                 }
                 Err(reject) => *refused.entry(reject.name()).or_default() += 1,
             }
         }
         pair.same_everything();
     }
-    let words = started.elapsed();
-    println!("{} operations in {runs} worlds, {words:.1?}: {done} done, refused {refused:?}", ops / runs * runs);
-    for needed in ["WouldCross", "NotFilled", "Insufficient", "UnknownOrder", "NotAuthorized", "NotLive", "BadMode", "BadTick", "BadLots"] {
-        assert!(refused.contains_key(needed), "the stream never met {needed}");
+    println!("{} operations in {runs} worlds, {:.1?}: {done} done", ops / runs * runs, started.elapsed());
+    println!("seen {seen:?}");
+    println!("refused {refused:?}");
+    // A short run by hand may miss a rare situation; the run in CI may not.
+    if ops >= 50_000 {
+        for (situation, times) in &seen {
+            assert!(*times > 0, "the stream never met: {situation}");
+        }
+        for needed in
+            ["WouldCross", "NotFilled", "Insufficient", "UnknownOrder", "NotAuthorized", "NotLive", "BadMode", "BadTick", "BadLots"]
+        {
+            assert!(refused.contains_key(needed), "the stream never met {needed}");
+        }
     }
     assert!(done * 2 > ops, "a stream that is mostly refused tests little");
 }

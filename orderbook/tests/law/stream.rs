@@ -194,7 +194,7 @@ impl Stream {
             3..20 => self.rng.random_range(20..300),
             _ => self.rng.random_range(1..20),
         };
-        let steps_max = if self.rng.random_bool(0.1) { self.rng.random_range(1..6) } else { 0 };
+        let steps_max = if self.rng.random_bool(0.2) { self.rng.random_range(1..4) } else { 0 };
         let command = Command::Place {
             account: if self.rng.random_bool(0.02) { AccountId::numbered(self.trader(), 0) } else { AccountId(0) },
             market: self.market(),
