@@ -1,0 +1,248 @@
+//! A chain for tests: an `orderbook::Engine` driven by seeded random commands, its events encoded to logs in blocks, and a source over
+//! them that grows on demand. Nothing of the indexer is used to make it.
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use indexer::{
+    Block, Cursor, Source, SourceError,
+    source::{Log, Tx},
+};
+use orderbook::{
+    AccountId, Command, Engine, Event, Lots, MarketId, Mode, OrderId, Side, Ticks, TimeInForce,
+    abi::{calldata, encode_log},
+};
+use parking_lot::RwLock;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::watch;
+
+pub const EXCHANGE: Address = Address::repeat_byte(0x4f);
+pub const CHAIN_ID: u64 = 4434;
+const OWNER: Address = Address::repeat_byte(0xaa);
+const TOKENS: [(Address, u8); 3] =
+    [(Address::repeat_byte(0x10), 6), (Address::repeat_byte(0x11), 18), (Address::repeat_byte(0x12), 8)];
+const TRADERS: usize = 8;
+const START_MS: u64 = 1_795_361_880_000;
+
+pub fn genesis() -> Cursor {
+    Cursor { block: 0, hash: B256::repeat_byte(0x77) }
+}
+
+/// The seed of this run: `HIFI_SEED`, or `default`.
+pub fn seed(default: u64) -> u64 {
+    let seed = std::env::var("HIFI_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(default);
+    eprintln!("HIFI_SEED={seed}");
+    seed
+}
+
+/// Makes blocks.
+pub struct Workload {
+    pub engine: Engine,
+    rng: StdRng,
+    head: Cursor,
+    time_ms: u64,
+    nonce: u64,
+    /// Ids that were placed, dead ones among them.
+    orders: Vec<(Address, OrderId)>,
+}
+
+impl Workload {
+    pub fn new(seed: u64) -> Workload {
+        let mut engine = Engine::new(OWNER);
+        for (at, decimals) in TOKENS {
+            engine.deploy_token(at, decimals);
+        }
+        Workload { engine, rng: StdRng::seed_from_u64(seed), head: genesis(), time_ms: START_MS, nonce: 0, orders: Vec::new() }
+    }
+
+    /// Block 1: two markets with different fees, funded traders.
+    pub fn first(&mut self) -> Arc<Block> {
+        let market = |base: Address, taker_fee_ppm, maker_fee_ppm| Command::CreateMarket {
+            base,
+            quote: TOKENS[0].0,
+            quote_atoms_per_lot_tick: 37,
+            base_atoms_per_lot: 1_000,
+            lots_min: 1,
+            taker_fee_ppm,
+            maker_fee_ppm,
+            min_ttl_s: 0,
+            status: 1,
+        };
+        let mut commands = vec![(OWNER, market(TOKENS[1].0, 500, 100)), (OWNER, market(TOKENS[2].0, 300, -200))];
+        for trader in 0..TRADERS {
+            for (token, _) in TOKENS {
+                let atoms = U256::from(1_000_000_000_000_u64);
+                commands.push((owner(trader), Command::Deposit { account: AccountId(0), token, atoms, settle: Vec::new() }));
+            }
+        }
+        self.block(commands)
+    }
+
+    /// A block of random commands; some fail, some blocks are empty.
+    pub fn random(&mut self) -> Arc<Block> {
+        let txs = if self.rng.random_ratio(1, 10) { 0 } else { self.rng.random_range(1..20) };
+        let commands = (0..txs).map(|_| self.command()).collect();
+        self.block(commands)
+    }
+
+    /// `count` blocks from the beginning of the chain.
+    pub fn blocks(&mut self, count: usize) -> Vec<Arc<Block>> {
+        let mut blocks = vec![self.first()];
+        blocks.extend((1..count).map(|_| self.random()));
+        blocks
+    }
+
+    fn command(&mut self) -> (Address, Command) {
+        let caller = owner(self.rng.random_range(0..TRADERS));
+        let account = AccountId(0);
+        let command = match self.rng.random_range(0..100) {
+            0..62 => self.place(),
+            62..78 if !self.orders.is_empty() => {
+                let (owner, order) = self.some_order();
+                return (owner, Command::Cancel { account, order });
+            }
+            78..84 if !self.orders.is_empty() => {
+                let (owner, order) = self.some_order();
+                return (owner, Command::Reduce { account, order, left: Lots(self.rng.random_range(0..20)) });
+            }
+            84..92 if !self.orders.is_empty() => Command::Claim { orders: (0..4).map(|_| self.some_order().1).collect() },
+            92..96 if !self.orders.is_empty() => Command::Withdraw {
+                account,
+                token: TOKENS[self.rng.random_range(0..3)].0,
+                atoms: U256::from(self.rng.random_range(1..100_000_u64)),
+                to: caller,
+                settle: vec![self.some_order().1],
+            },
+            _ => Command::Deposit {
+                account,
+                token: TOKENS[self.rng.random_range(0..3)].0,
+                atoms: U256::from(self.rng.random_range(1..100_000_000_u64)),
+                settle: Vec::new(),
+            },
+        };
+        (caller, command)
+    }
+
+    fn place(&mut self) -> Command {
+        let tif = [TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::PostOnly, TimeInForce::Ioc, TimeInForce::Fok];
+        let side = if self.rng.random() { Side::Bid } else { Side::Ask };
+        Command::Place {
+            account: AccountId(0),
+            market: MarketId(self.rng.random_range(1..3)),
+            mode: Mode::new(side, tif[self.rng.random_range(0..tif.len())]),
+            ticks: Ticks(self.rng.random_range(990..1_010)),
+            lots: Lots(self.rng.random_range(1..60)),
+            expiry_s: 0,
+            client: self.rng.random_range(0..5),
+            steps_max: self.rng.random_range(0..6),
+        }
+    }
+
+    fn some_order(&mut self) -> (Address, OrderId) {
+        let recent = self.orders.len().saturating_sub(60);
+        self.orders[self.rng.random_range(recent..self.orders.len())]
+    }
+
+    /// Executes commands as one block's transactions.
+    pub fn block(&mut self, commands: Vec<(Address, Command)>) -> Arc<Block> {
+        let number = self.head.block + 1;
+        self.time_ms += self.rng.random_range(50..3_000);
+        let (mut txs, mut log) = (Vec::new(), 0);
+        for (caller, command) in commands {
+            let events = self.engine.apply(caller, &command, self.time_ms / 1000);
+            let ok = events.is_ok();
+            let mut logs = Vec::new();
+            for event in events.unwrap_or_default() {
+                if let Event::Placed { order, .. } = event {
+                    self.orders.push((caller, order));
+                }
+                logs.push(exchange_log(log, &event));
+                log += 1;
+            }
+            if ok && self.rng.random_ratio(1, 4) {
+                // A foreign contract's log, with a topic of nobody's.
+                logs.push(Log { index: log, address: Address::repeat_byte(9), topics: vec![B256::repeat_byte(1)], data: Bytes::new() });
+                log += 1;
+            }
+            self.nonce += 1;
+            let hash = keccak256([&self.nonce.to_be_bytes()[..], &calldata(&command)].concat());
+            txs.push(Tx { hash, sender: caller, to: Some(EXCHANGE), nonce: self.nonce, ok, gas_used: 50_000, logs });
+        }
+        let hash = keccak256([&number.to_be_bytes()[..], self.head.hash.as_slice()].concat());
+        let block = Block {
+            number,
+            hash,
+            parent: self.head.hash,
+            time_ms: self.time_ms,
+            base_fee: 7,
+            gas_used: 50_000 * txs.len() as u64,
+            txs,
+        };
+        self.head = Cursor { block: number, hash };
+        Arc::new(block)
+    }
+}
+
+pub fn exchange_log(index: u32, event: &Event) -> Log {
+    let (topics, data) = encode_log(event);
+    Log { index, address: EXCHANGE, topics, data: data.into() }
+}
+
+fn owner(trader: usize) -> Address {
+    Address::repeat_byte(0x20 + trader as u8)
+}
+
+/// A growing chain; every clone reads at its own pace.
+#[derive(Clone)]
+pub struct Chain {
+    blocks: Arc<RwLock<Vec<Arc<Block>>>>,
+    head: Arc<watch::Sender<u64>>,
+    pub released: Arc<AtomicU64>,
+}
+
+impl Chain {
+    pub fn new(blocks: impl IntoIterator<Item = Arc<Block>>) -> Chain {
+        let chain = Chain { blocks: Arc::default(), head: Arc::new(watch::Sender::new(0)), released: Arc::default() };
+        blocks.into_iter().for_each(|block| chain.push(block));
+        chain
+    }
+
+    /// Publishes a block as it is, also one that does not follow.
+    pub fn push(&self, block: Arc<Block>) {
+        let mut blocks = self.blocks.write();
+        blocks.push(block);
+        self.head.send_replace(blocks.len() as u64);
+    }
+
+    pub fn len(&self) -> u64 {
+        *self.head.borrow()
+    }
+}
+
+impl Source for Chain {
+    async fn head(&mut self) -> Result<Cursor, SourceError> {
+        let blocks = self.blocks.read();
+        Ok(blocks.last().map_or(genesis(), |block| Cursor { block: block.number, hash: block.hash }))
+    }
+
+    async fn next(&mut self, after: Cursor, _max_bytes: usize) -> Result<Vec<Arc<Block>>, SourceError> {
+        let mut head = self.head.subscribe();
+        loop {
+            if *head.borrow_and_update() > after.block {
+                let blocks = self.blocks.read();
+                let known = after.block.checked_sub(1).map_or(genesis().hash, |place| blocks[place as usize].hash);
+                if known != after.hash {
+                    return Err(SourceError::Unknown { at: after });
+                }
+                return Ok(blocks[after.block as usize..].iter().take(16).cloned().collect());
+            }
+            head.changed().await.expect("the chain lives as long as its sources");
+        }
+    }
+
+    fn release(&mut self, upto: Cursor) {
+        self.released.fetch_max(upto.block, Ordering::Relaxed);
+    }
+}
