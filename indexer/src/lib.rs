@@ -132,10 +132,11 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.cancel.cancel();
+        // The writer first: a closed feed would let it begin its last flush.
         if let Some(writer) = &self.writer {
             writer.abort();
         }
+        self.cancel.cancel();
     }
 }
 

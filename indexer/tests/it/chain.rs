@@ -21,8 +21,7 @@ use tokio::sync::watch;
 pub const EXCHANGE: Address = Address::repeat_byte(0x4f);
 pub const CHAIN_ID: u64 = 4434;
 const OWNER: Address = Address::repeat_byte(0xaa);
-const TOKENS: [(Address, u8); 3] =
-    [(Address::repeat_byte(0x10), 6), (Address::repeat_byte(0x11), 18), (Address::repeat_byte(0x12), 8)];
+const TOKENS: [(Address, u8); 3] = [(Address::repeat_byte(0x10), 6), (Address::repeat_byte(0x11), 18), (Address::repeat_byte(0x12), 8)];
 const TRADERS: usize = 8;
 const START_MS: u64 = 1_795_361_880_000;
 
@@ -171,15 +170,8 @@ impl Workload {
             txs.push(Tx { hash, sender: caller, to: Some(EXCHANGE), nonce: self.nonce, ok, gas_used: 50_000, logs });
         }
         let hash = keccak256([&number.to_be_bytes()[..], self.head.hash.as_slice()].concat());
-        let block = Block {
-            number,
-            hash,
-            parent: self.head.hash,
-            time_ms: self.time_ms,
-            base_fee: 7,
-            gas_used: 50_000 * txs.len() as u64,
-            txs,
-        };
+        let block =
+            Block { number, hash, parent: self.head.hash, time_ms: self.time_ms, base_fee: 7, gas_used: 50_000 * txs.len() as u64, txs };
         self.head = Cursor { block: number, hash };
         Arc::new(block)
     }

@@ -24,7 +24,9 @@ async fn pages_of_history_equal_the_live_feed() {
     for after in 0..blocks {
         let Next::Update(update) = handle.feed.next(after).await else { panic!("block {} is held", after + 1) };
         times.push((update.block, update.time_ms, update.hash));
-        live.extend(update.changes.fills.iter().filter(|fill| fill.market == market).map(|fill| (update.block, update.time_ms, fill.clone())));
+        live.extend(
+            update.changes.fills.iter().filter(|fill| fill.market == market).map(|fill| (update.block, update.time_ms, fill.clone())),
+        );
     }
     let reader = &handle.reader;
     let page = |window, limit| async move {
@@ -34,7 +36,11 @@ async fn pages_of_history_equal_the_live_feed() {
     assert_eq!(page(Window::Newest, PAGE_MAX).await, live);
     assert_eq!(page(Window::Newest, 10).await, live[live.len() - 10..]);
     for trade in [1, 2, 57, live.len() as u64 - 3, live.len() as u64] {
-        assert_eq!(page(Window::Trade(trade), 20).await, live[trade as usize - 1..].iter().take(20).cloned().collect::<Vec<_>>(), "{trade}");
+        assert_eq!(
+            page(Window::Trade(trade), 20).await,
+            live[trade as usize - 1..].iter().take(20).cloned().collect::<Vec<_>>(),
+            "{trade}"
+        );
     }
     assert!(page(Window::Trade(live.len() as u64 + 1), 20).await.is_empty());
     let last_agg = live.last().unwrap().2.agg;

@@ -55,20 +55,35 @@ async fn a_planted_change_of_one_fill_is_found_and_named() {
 async fn every_table_is_compared() {
     let (chain, database) = indexed(42, 60).await;
     let plants = [
-        ("order_events", "update order_events set left_lots = 1 where (block, log) = (select block, log from order_events where kind = 1 limit 1)"),
+        (
+            "order_events",
+            "update order_events set left_lots = 1 where (block, log) = (select block, log from order_events where kind = 1 limit 1)",
+        ),
         ("order_events", "delete from order_events where (block, log) = (select block, log from order_events where block = 30 limit 1)"),
-        ("fills", "insert into fills select block, trade, agg, maker_index, maker_seq, taker_seq, lots, maker_left, n + 1000, market, ticks, maker, taker, tx, log, maker_side, fee_atoms from fills limit 1"),
+        (
+            "fills",
+            "insert into fills select block, trade, agg, maker_index, maker_seq, taker_seq, lots, maker_left, n + 1000, market, ticks, maker, taker, tx, log, maker_side, fee_atoms from fills limit 1",
+        ),
         ("transfers", "update transfers set atoms = atoms + 1 where block = 1 and log = (select min(log) from transfers where block = 1)"),
         ("blocks", "update blocks set digest = '\\x00' where block = 9"),
         ("blocks", "update blocks set gas_used = gas_used + 1 where block = 60"),
-        ("accounts", "update accounts set owner = '\\x0000000000000000000000000000000000000001' where account = (select min(account) from accounts)"),
+        (
+            "accounts",
+            "update accounts set owner = '\\x0000000000000000000000000000000000000001' where account = (select min(account) from accounts)",
+        ),
         ("markets", "update markets set taker_fee_ppm = 1 where market = 2"),
         ("markets", "update markets set last_trade = last_trade + 1 where market = 1"),
         ("tokens", "update tokens set decimals = 3 where token = 2"),
-        ("open_orders", "update open_orders set lots = lots + 1 where (market, side, ticks, order_index) = (select market, side, ticks, order_index from open_orders limit 1)"),
+        (
+            "open_orders",
+            "update open_orders set lots = lots + 1 where (market, side, ticks, order_index) = (select market, side, ticks, order_index from open_orders limit 1)",
+        ),
         ("levels", "delete from levels where (market, side, ticks) = (select market, side, ticks from levels limit 1)"),
         ("balances", "update balances set free = free + 1 where (account, token) = (select account, token from balances limit 1)"),
-        ("candles", "update candles set close = close + 1 where (market, res_s, open_ms) = (select market, res_s, open_ms from candles limit 1)"),
+        (
+            "candles",
+            "update candles set close = close + 1 where (market, res_s, open_ms) = (select market, res_s, open_ms from candles limit 1)",
+        ),
     ];
     for (table, plant) in plants {
         database.execute(&format!("create table saved as select * from {table}")).await;
