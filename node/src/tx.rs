@@ -5,20 +5,24 @@
 //! Recovery uses libsecp256k1 (a quarter of the cost of the pure Rust one); a bare exchange order costs less in the EVM than its
 //! signature costs here, which is why nothing on the driver thread ever recovers.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use alloy_consensus::{EthereumTxEnvelope, Transaction, TxEip4844};
+use alloy_consensus::{EthereumTxEnvelope, EthereumTypedTransaction, SignableTransaction, Transaction, TxEip4844};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
-use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization};
+use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256};
 use parking_lot::Mutex;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
-use secp256k1::{Message, Secp256k1, VerifyOnly};
+use secp256k1::{Message, Secp256k1, SecretKey, SignOnly, VerifyOnly};
 use thiserror::Error;
 
 /// The signed transaction types of Ethereum; blobs (type 3) are refused at [`Tx::decode`], so that variant never occurs in a [`Tx`].
 pub type Envelope = EthereumTxEnvelope<TxEip4844>;
+
+/// A transaction of such a type before it is signed.
+pub type TypedTransaction = EthereumTypedTransaction<TxEip4844>;
 
 /// Largest transaction admitted, in bytes of its EIP-2718 encoding.
 pub const TX_BYTES_MAX: usize = 128 * 1024;
@@ -218,22 +222,38 @@ fn check_range(signature: &Signature) -> Result<(), TxError> {
 }
 
 fn authorities(envelope: &Envelope) -> Vec<RecoveredAuthorization> {
-    let list = envelope.authorization_list().unwrap_or_default();
+    recover_authorities(envelope.authorization_list().unwrap_or_default())
+}
+
+/// Recovers who signed each EIP-7702 authorisation; one that nobody can have signed is marked invalid, not refused.
+pub(crate) fn recover_authorities(list: &[SignedAuthorization]) -> Vec<RecoveredAuthorization> {
+    let authority = |signed: &SignedAuthorization| {
+        let signature = signed.signature().ok().filter(|signature| check_range(signature).is_ok())?;
+        recover(&signature, signed.inner().signature_hash()).ok()
+    };
     list.iter()
         .map(|signed| {
-            let authority = signed
-                .signature()
-                .ok()
-                .filter(|signature| check_range(signature).is_ok())
-                .and_then(|signature| recover(&signature, signed.inner().signature_hash()).ok());
-            let authority = authority.map_or(RecoveredAuthority::Invalid, RecoveredAuthority::Valid);
+            let authority = authority(signed).map_or(RecoveredAuthority::Invalid, RecoveredAuthority::Valid);
             RecoveredAuthorization::new_unchecked(signed.inner().clone(), authority)
         })
         .collect()
 }
 
+/// Signs a transaction with a private key: for development accounts, demo traders, benches and tests.
+///
+/// # Errors
+/// [`TxError::Signature`] if the key is zero or not below the order of the curve.
+pub fn sign(tx: TypedTransaction, key: &B256) -> Result<Envelope, TxError> {
+    static SIGNER: LazyLock<Secp256k1<SignOnly>> = LazyLock::new(Secp256k1::signing_only);
+    let key = SecretKey::from_byte_array(key.0).map_err(|_| TxError::Signature)?;
+    let digest = tx.signature_hash();
+    let (id, compact) = SIGNER.sign_ecdsa_recoverable(Message::from_digest(digest.0), &key).serialize_compact();
+    let signature = Signature::from_bytes_and_parity(&compact, id == RecoveryId::One);
+    Ok(tx.into_signed(signature).into())
+}
+
 fn recover(signature: &Signature, message: B256) -> Result<Address, TxError> {
-    static VERIFIER: std::sync::LazyLock<Secp256k1<VerifyOnly>> = std::sync::LazyLock::new(Secp256k1::verification_only);
+    static VERIFIER: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
     let mut compact = [0u8; 64];
     compact[..32].copy_from_slice(&signature.r().to_be_bytes::<32>());
     compact[32..].copy_from_slice(&signature.s().to_be_bytes::<32>());

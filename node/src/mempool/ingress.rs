@@ -55,6 +55,8 @@ struct Job {
     arrival: u64,
     arrived_at: Instant,
     bytes: usize,
+    /// Refuse what would wait behind a nonce gap.
+    ready_only: bool,
     reply: oneshot::Sender<Vec<Result<B256, SubmitError>>>,
 }
 
@@ -130,13 +132,20 @@ impl Ingress {
     pub async fn submit(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
         let count = raws.len();
         let all = |error: SubmitError| vec![Err(error); count];
-        match self.enqueue(raws) {
+        match self.enqueue(raws, false) {
             Err(error) => all(error),
             Ok(reply) => reply.await.unwrap_or_else(|_| all(SubmitError::Stopped)),
         }
     }
 
-    fn enqueue(&self, raws: Vec<Bytes>) -> Result<oneshot::Receiver<Vec<Result<B256, SubmitError>>>, SubmitError> {
+    /// Submits one transaction that must be able to run at once: a nonce gap is an error and nothing is accepted.
+    pub async fn submit_ready(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        let reply = self.enqueue(vec![raw], true)?;
+        let mut results = reply.await.map_err(|_| SubmitError::Stopped)?;
+        results.pop().unwrap_or(Err(SubmitError::Stopped))
+    }
+
+    fn enqueue(&self, raws: Vec<Bytes>, ready_only: bool) -> Result<oneshot::Receiver<Vec<Result<B256, SubmitError>>>, SubmitError> {
         let count = raws.len();
         let (arrival, arrived_at) = (next_arrivals(count as u64), Instant::now());
         if self.closed.load(Ordering::Relaxed) {
@@ -150,7 +159,7 @@ impl Ingress {
         let bytes_before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let (reply, receiver) = oneshot::channel();
         let fits = txs_before + count <= INGRESS_TXS_MAX && bytes_before + bytes <= INGRESS_BYTES_MAX;
-        let sent = if fits { self.jobs.try_send(Job { raws, arrival, arrived_at, bytes, reply }) } else { Ok(()) };
+        let sent = if fits { self.jobs.try_send(Job { raws, arrival, arrived_at, bytes, ready_only, reply }) } else { Ok(()) };
         match sent {
             Ok(()) if fits => Ok(receiver),
             refused => {
@@ -222,7 +231,9 @@ fn collect(
         let decoded: Vec<_> = threads.install(|| flat.into_par_iter().with_min_len(4).map(decode).collect());
         counters.recovered_txs.fetch_add(txs as u64, Ordering::Relaxed);
         counters.recover_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-        let mut results = admit(collector, decoded, pending).into_iter();
+        let ready_only: Vec<bool> =
+            jobs.iter().zip(&counts).flat_map(|(job, count)| std::iter::repeat_n(job.ready_only, *count)).collect();
+        let mut results = admit(collector, decoded, &ready_only, pending).into_iter();
         for (job, count) in jobs.into_iter().zip(counts) {
             queued_txs.fetch_sub(count, Ordering::Relaxed);
             queued_bytes.fetch_sub(job.bytes, Ordering::Relaxed);
@@ -238,21 +249,27 @@ fn collect(
 fn admit(
     collector: &Collector,
     decoded: Vec<Result<Arc<Tx>, SubmitError>>,
+    ready_only: &[bool],
     pending: &broadcast::Sender<Arc<Vec<Arc<Tx>>>>,
 ) -> Vec<Result<B256, SubmitError>> {
     let watched = pending.receiver_count() > 0;
     let mut results = Vec::with_capacity(decoded.len());
     let mut admitted = Vec::new();
-    for chunk in decoded.chunks(LOCK_TXS) {
+    for (chunk, ready_only) in decoded.chunks(LOCK_TXS).zip(ready_only.chunks(LOCK_TXS)) {
         let accounts: Vec<_> = chunk.iter().map(|tx| tx.as_ref().ok().map(|tx| collector.accounts.account(&tx.sender))).collect();
         let now = Instant::now();
         let mut ready = false;
         let mut pool = collector.pool.lock();
-        for (tx, account) in chunk.iter().zip(accounts) {
+        for ((tx, account), ready_only) in chunk.iter().zip(accounts).zip(ready_only) {
             let (Ok(tx), Some(account)) = (tx, account) else {
                 results.push(tx.clone().map(|tx| tx.hash));
                 continue;
             };
+            let next = pool.pending_nonce(&tx.sender).max(account.nonce);
+            if *ready_only && tx.nonce() > next {
+                results.push(Err(PoolError::NonceTooHigh { expected: next, found: tx.nonce() }.into()));
+                continue;
+            }
             match pool.add(tx.clone(), account, now) {
                 Ok(added) => {
                     ready |= added == Added::Ready;
