@@ -166,7 +166,7 @@ impl Node {
             accounts: Arc::clone(&state) as Arc<dyn mempool::Accounts>,
             included: Arc::clone(&recent) as Arc<dyn mempool::ingress::Included>,
             rules: Rules { chain_id, allow_unprotected: config.allow_unprotected_txs },
-            admission: admission.clone(),
+            admission,
             read_only: Arc::clone(&read_only),
         })
         .map_err(NodeError::Thread)?;
@@ -188,7 +188,7 @@ impl Node {
         };
         let driver = std::thread::Builder::new().name("driver".into()).spawn(run).map_err(NodeError::Thread)?;
         let rpc_addr = listener.local_addr().map_err(|source| NodeError::Listen { addr: config.rpc_addr, source })?;
-        let server = rpc::serve(listener, rpc::Context::new(&config, chain, rules, admission, Arc::clone(&parts)));
+        let server = rpc::serve(listener, rpc::Context::new(&config, chain, rules, Arc::clone(&parts)));
         let genesis_hash = log.genesis().hash;
         tracing::info!(%rpc_addr, chain_id, head = log.head().block, "node started");
         Ok(Handle { log, rpc_addr, chain_id, genesis_hash, parts, stop, threads: vec![driver, collector], server })

@@ -231,8 +231,7 @@ fn collect(
         let decoded: Vec<_> = threads.install(|| flat.into_par_iter().with_min_len(4).map(decode).collect());
         counters.recovered_txs.fetch_add(txs as u64, Ordering::Relaxed);
         counters.recover_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-        let ready_only: Vec<bool> =
-            jobs.iter().zip(&counts).flat_map(|(job, count)| std::iter::repeat_n(job.ready_only, *count)).collect();
+        let ready_only: Vec<bool> = jobs.iter().zip(&counts).flat_map(|(job, count)| std::iter::repeat_n(job.ready_only, *count)).collect();
         let mut results = admit(collector, decoded, &ready_only, pending).into_iter();
         for (job, count) in jobs.into_iter().zip(counts) {
             queued_txs.fetch_sub(count, Ordering::Relaxed);

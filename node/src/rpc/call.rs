@@ -41,11 +41,8 @@ pub(super) async fn work<T: Send + 'static>(
     run: impl FnOnce(&Context) -> Result<T, RpcError> + Send + 'static,
 ) -> Result<T, RpcError> {
     let limits = context.limits;
-    let busy = |limit: usize| RpcError::Limit {
-        what: "too many calls at once, try again".into(),
-        limit: limit as u64,
-        value: limit as u64 + 1,
-    };
+    let busy =
+        |limit: usize| RpcError::Limit { what: "too many calls at once, try again".into(), limit: limit as u64, value: limit as u64 + 1 };
     let waiting = context.call_waiters.fetch_add(1, Ordering::Relaxed);
     let turn = async {
         if waiting >= limits.call_waiters && context.calls.available_permits() == 0 {
@@ -171,7 +168,11 @@ impl Simulation {
         let mut high = self.gas_asked.unwrap_or(TX_GAS_LIMIT_MAX).min(TX_GAS_LIMIT_MAX).min(block.header.gas_limit);
         high = high.min(self.affordable()?);
         let plain = self.tx.data.is_empty() && self.tx.authorization_list.is_empty() && self.tx.access_list.is_empty();
-        if plain && let TxKind::Call(to) = self.tx.kind && self.codeless(to)? && high >= TRANSFER_GAS {
+        if plain
+            && let TxKind::Call(to) = self.tx.kind
+            && self.codeless(to)?
+            && high >= TRANSFER_GAS
+        {
             if self.run(TRANSFER_GAS)?.is_success() {
                 return Ok(TRANSFER_GAS);
             }
@@ -250,7 +251,13 @@ fn tx_env(context: &Context, request: TransactionRequest) -> Result<TxEnv, RpcEr
     let authorization_list: Vec<_> = tx::recover_authorities(&signed).into_iter().map(Either::Right).collect();
     let legacy = request.gas_price.is_some();
     Ok(TxEnv {
-        tx_type: if !authorization_list.is_empty() { 4 } else if legacy { 1 } else { 2 },
+        tx_type: if !authorization_list.is_empty() {
+            4
+        } else if legacy {
+            1
+        } else {
+            2
+        },
         caller: request.from.unwrap_or_default(),
         gas_limit: 0,
         gas_price: request.gas_price.unwrap_or(cap),

@@ -104,11 +104,7 @@ fn receipt_from(block: &Block, index: usize, first_log: u64) -> Receipt {
     let (tx, own) = (&block.txs[index], &block.receipts[index]);
     let logs = own.logs().iter().enumerate().map(|(offset, inner)| log(block, index, first_log + offset as u64, inner)).collect();
     let inner = ReceiptWithBloom {
-        receipt: alloy_consensus::Receipt {
-            status: own.status().into(),
-            cumulative_gas_used: own.cumulative_gas_used(),
-            logs,
-        },
+        receipt: alloy_consensus::Receipt { status: own.status().into(), cumulative_gas_used: own.cumulative_gas_used(), logs },
         logs_bloom: own.bloom(),
     };
     let inner = match tx.envelope.ty() {

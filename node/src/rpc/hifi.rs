@@ -9,10 +9,10 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, TxKind, U256};
 use jsonrpsee::RpcModule;
 use jsonrpsee::types::Params;
+use serde_json::{Value, json};
 
 use super::read::next;
 use super::{Context, RpcError, async_methods, methods};
-use crate::Stats;
 use crate::genesis::dev_accounts;
 use crate::tx;
 
@@ -29,8 +29,8 @@ pub(super) fn register(module: &mut RpcModule<Context>) {
     async_methods!(module, "hifi_faucet" => faucet);
 }
 
-fn stats(_: Params<'_>, context: &Context) -> Stats {
-    context.parts.stats()
+fn stats(_: Params<'_>, context: &Context) -> Value {
+    json!(context.parts.stats())
 }
 
 /// Gives test ether by ordinary signed transactions.

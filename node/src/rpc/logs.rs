@@ -26,7 +26,11 @@ async fn get_logs(params: Params<'static>, context: Arc<Context>) -> Result<Vec<
 pub(super) fn check(context: &Context, filter: &Filter) -> Result<(), RpcError> {
     let limits = &context.limits;
     let over = |what: &str, limit: usize, value: usize| {
-        (value > limit).then(|| RpcError::Limit { what: format!("too many {what} in the filter"), limit: limit as u64, value: value as u64 })
+        (value > limit).then(|| RpcError::Limit {
+            what: format!("too many {what} in the filter"),
+            limit: limit as u64,
+            value: value as u64,
+        })
     };
     let topics = filter.topics.iter().map(|topic| topic.len()).max().unwrap_or(0);
     match over("addresses", limits.logs_addresses, filter.address.len()).or(over("topics", limits.logs_topics, topics)) {

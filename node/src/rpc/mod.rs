@@ -36,7 +36,6 @@ use crate::Parts;
 use crate::build::HeaderRules;
 use crate::config::Config;
 use crate::execute::ChainSpec;
-use crate::mempool::Admission;
 
 pub use error::RpcError;
 pub use limits::RpcLimits;
@@ -46,7 +45,6 @@ pub(crate) use server::{Server, listen, serve};
 pub(crate) struct Context {
     pub chain: ChainSpec,
     pub rules: HeaderRules,
-    pub admission: Admission,
     pub limits: RpcLimits,
     pub parts: Arc<Parts>,
     /// One permit per call, estimate or log query at work.
@@ -61,7 +59,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub fn new(config: &Config, chain: ChainSpec, rules: HeaderRules, admission: Admission, parts: Arc<Parts>) -> Self {
+    pub fn new(config: &Config, chain: ChainSpec, rules: HeaderRules, parts: Arc<Parts>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
         let fsync = match config.fsync {
             crate::store::Fsync::Block => String::new(),
@@ -70,7 +68,6 @@ impl Context {
         Self {
             chain,
             rules,
-            admission,
             limits: config.rpc,
             parts,
             calls: Semaphore::new(config.rpc.calls_per_core * cores),
@@ -86,7 +83,7 @@ impl Context {
 }
 
 /// The method table.
-fn methods(context: Arc<Context>) -> Methods {
+fn table(context: Arc<Context>) -> Methods {
     let debug = context.debug;
     let mut module = RpcModule::from_arc(context);
     read::register(&mut module);

@@ -84,7 +84,9 @@ async fn send_sync(params: Params<'static>, context: Arc<Context>) -> Result<Rec
 /// A nonce gap or missing funds: not accepted, and what must come first.
 fn not_ready(error: SubmitError) -> RpcError {
     match &error {
-        SubmitError::Pool(PoolError::NonceTooHigh { expected, .. }) => RpcError::SyncNotReady { expected: *expected, text: error.to_string() },
+        SubmitError::Pool(PoolError::NonceTooHigh { expected, .. }) => {
+            RpcError::SyncNotReady { expected: *expected, text: error.to_string() }
+        }
         _ => error.into(),
     }
 }

@@ -6,12 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http_body_util::BodyExt;
+use futures_util::future::BoxFuture;
 use hyper::header::{HeaderValue, ORIGIN};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use jsonrpsee::core::BoxError;
 use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::server::{BatchRequestConfig, HttpBody, PingConfig, ServerConfig, ServerHandle, StopHandle, stop_channel};
 use jsonrpsee::{Methods, server};
@@ -19,12 +18,12 @@ use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::limits::Gate;
 use super::subscribe::HexIds;
-use super::{Context, methods};
+use super::{Context, table};
 use crate::NodeError;
 
 /// Addresses whose rates are remembered; when more come, those idle for a second are forgotten.
@@ -111,7 +110,7 @@ pub(crate) fn serve(listener: TcpListener, context: Context) -> Server {
     let (stop, handle) = stop_channel();
     let sockets = Arc::<Mutex<HashMap<u64, Peer>>>::default();
     let door = Arc::new(Door {
-        methods: methods(Arc::clone(&context)),
+        methods: table(Arc::clone(&context)),
         config,
         connections: Arc::new(Semaphore::new(limits.connections)),
         addresses: Mutex::default(),
@@ -163,7 +162,7 @@ async fn connection(door: Arc<Door>, socket: TcpStream, address: IpAddr, id: u64
     let inside = Arc::clone(&door);
     let service = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
         let (door, mut service, peer, guard) = (Arc::clone(&inside), service.clone(), peer.clone(), Arc::clone(&guard));
-        async move {
+        let answer: BoxFuture<'static, Result<Response<HttpBody>, std::io::Error>> = Box::pin(async move {
             if let Some(refused) = door.refuse(&request, peer.address) {
                 return Ok(refused);
             }
@@ -182,11 +181,11 @@ async fn connection(door: Arc<Door>, socket: TcpStream, address: IpAddr, id: u64
             }
             let mut request = request.map(HttpBody::new);
             request.extensions_mut().insert(peer);
-            service.call(request).await
-        }
+            service.call(request).await.map_err(std::io::Error::other)
+        });
+        answer
     });
-    let service = door.cors.layer(service);
-    let service = TowerToHyperService::new(service.map_response(|response: Response<_>| response.map(BodyExt::boxed)));
+    let service = TowerToHyperService::new(door.cors.layer(service));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(door.context.limits.idle)
@@ -293,4 +292,3 @@ fn cors(origins: &[String]) -> CorsLayer {
     }
     layer.allow_origin(AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())))
 }
-

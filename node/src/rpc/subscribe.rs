@@ -21,9 +21,7 @@ use super::{Context, RpcError, convert, logs};
 use crate::publish::{Block, Next};
 
 pub(super) fn register(module: &mut RpcModule<Context>) {
-    module
-        .register_subscription("eth_subscribe", "eth_subscription", "eth_unsubscribe", subscribe)
-        .expect("method names are unique");
+    module.register_subscription("eth_subscribe", "eth_subscription", "eth_unsubscribe", subscribe).expect("method names are unique");
 }
 
 /// Subscription ids as Ethereum nodes make them: 16 bytes of hex, not guessable from one another.
