@@ -5,8 +5,8 @@ import {IExchange} from "../src/interfaces/IExchange.sol";
 import {Base} from "./Base.sol";
 import {Vm} from "./Vm.sol";
 
-/// @notice What two traders share. Both transactions of a row run from one state; a slot both change counts as WW, a slot one changes and the other only reads as
-/// RW. Rows of the first test must be 0 for ever: they are why orders run in parallel. Rows of the second conflict by nature and are pinned, so growth is seen.
+/// @notice What two traders share. Both transactions of a row run from one state; a slot both change counts as WW, a slot one changes and the other only reads
+/// as RW. Rows of the first test must be 0 for ever: they are why orders run in parallel. Those of the second conflict by nature and are pinned.
 contract ConflictTest is Base {
     uint32 constant MAKER = 300; // everything the book holds at the start
     uint32 constant A = 301;

@@ -3,8 +3,9 @@ pragma solidity ^0.8.24;
 
 import {Base} from "./Base.sol";
 
-/// @notice Gas of whole transactions, against the gates of docs/contract.md and the committed snapshots/gas.json. `HIFI_WRITE_GAS=true FOUNDRY_PROFILE=test forge test` writes the snapshot.
-/// Both sides hold orders, both balance words of every account are in use.
+/// @notice Gas of whole transactions, against the gates of docs/contract.md and the committed snapshots/gas.json.
+/// `HIFI_WRITE_GAS=true FOUNDRY_PROFILE=test forge test --match-contract GasTest` writes the snapshot.
+/// Both sides of the book hold orders, both balance words of every account are in use.
 contract GasTest is Base {
     uint32 constant MAKER = 300;
     uint32 constant OTHER = 301;

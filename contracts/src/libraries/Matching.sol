@@ -13,8 +13,8 @@ import {Store} from "./Store.sol";
 
 /// @title A new order against the book
 /// @notice Called by `Exchange.place` with an order whose fields were checked. Takes level by level from the touch: a level that fits wholly is swept by one
-/// write, whatever the number of its orders; the last one is walked record by record from its head. Writes level words, bitmap and the taker's two balance words:
-/// never a record, never a maker's balance, never another contract.
+/// write, whatever the number of its orders; the last one is walked record by record from its head. Writes level words, bitmap and the taker's two balance
+/// words: never a record, never a maker's balance, never another contract.
 library Matching {
     uint256 internal constant GTC = 0;
     uint256 internal constant POST_ONLY = 1;

@@ -71,7 +71,7 @@ library Orders {
     /// @notice Takes an order back; filled meanwhile, it is paid out instead.
     function cancel(Resting memory o) internal returns (uint256 back, uint256 filled) {
         uint256 word = Store.words().lvl[o.level];
-        if (!live(o, word)) return settle(o, word);
+        if (!live(o, word)) return settle(o);
         return drop(o, word, CANCEL);
     }
 
@@ -104,7 +104,7 @@ library Orders {
         Store.Layout storage s = Store.words();
         uint256 word = s.lvl[o.level];
         if (!live(o, word)) {
-            settle(o, word);
+            settle(o);
             return;
         }
         uint256 filled = filledAtHead(o, word);
@@ -140,7 +140,7 @@ library Orders {
     }
 
     /// @dev Pays an order that does not rest any more: filled, or skipped when it had expired.
-    function settle(Resting memory o, uint256) private returns (uint256 back, uint256 filled) {
+    function settle(Resting memory o) private returns (uint256 back, uint256 filled) {
         (back, filled) = o.record & SKIPPED != 0 ? (lotsOf(o.record), o.record >> 80 & LOTS_MAX) : (0, lotsOf(o.record));
         erase(o);
         emit IExchange.Claimed(o.id, uint32(accountOf(o.record)), uint48(filled), uint48(back));

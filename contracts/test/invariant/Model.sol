@@ -4,8 +4,8 @@ pragma solidity ^0.8.24;
 import {IExchange} from "../../src/interfaces/IExchange.sol";
 import {Base} from "../Base.sol";
 
-/// @notice What an order should do, said plainly: a list of ticks in order of price, records one after another, no bitmaps. Written from the rules, not from the
-/// contract's code, over the words before the call.
+/// @notice What an order should do, said plainly: a list of ticks in order of price, records one after another, no bitmaps. Written from the rules, not from
+/// the contract's code, over the words before the call.
 abstract contract Model is Base {
     uint256 internal constant TICKS = 10;
 

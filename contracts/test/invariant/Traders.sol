@@ -6,7 +6,8 @@ import {Lens} from "../../src/periphery/Lens.sol";
 import {Token} from "../../src/Token.sol";
 import {Model} from "./Model.sol";
 
-/// @notice Ten traders who do random things in three markets, and foresee each result: whoever is refused without reason, or served against the rules, fails the test.
+/// @notice Ten traders who do random things in three markets, and foresee each result: whoever is refused without reason, or served against
+/// the rules, fails the test.
 contract Traders is Model {
     uint32 private constant FIRST = 300;
     uint256 private constant ACCOUNTS = 10;
