@@ -98,7 +98,7 @@ fn ids_slots_and_words_are_those_of_the_contract() {
     let level = LevelKey { market: MarketId(1), side: Side::Ask, ticks: Ticks(100) };
     assert_eq!(level.packed(), 0x1_0100_0064);
     let third = OrderId { level, index: 2 };
-    assert_eq!(third.packed(), 0x1_0100_0064_00_0000_0002);
+    assert_eq!(third.packed(), 0x0101_0000_6400_0000_0002);
     let slots = [
         (Base::Level, keys::level(level), b256!("dcf00126bc61b03f222800cd229eb5b762931fe97b74d62c8e4fd51de6d8e204")),
         (Base::Order, keys::order(third), b256!("a238ed62d438d96abf20aaeb7630e030e0760a53a377a4a5f533569ace60ecee")),
