@@ -49,8 +49,9 @@ pub(crate) struct Begun {
 /// Opens the database and replays from the state cursor to the rows cursor, comparing digests.
 pub(crate) async fn begin<S: Source>(config: &Config, source: S) -> Result<Begun, Error> {
     let mut writer = store::open(config).await?;
+    let mut state_writer = StateWriter::open(&config.postgres).await?;
     let (state, marks) = store::load::load(writer.connection(), config.exchange).await?;
-    let state_writer = StateWriter::open(&config.postgres, marks.state.cursor).await?;
+    state_writer.begin_at(marks.state.cursor);
     let mut pending = Pending::default();
     let mut follower = Private::new(source, state);
     if marks.rows.cursor != marks.state.cursor {
@@ -229,8 +230,11 @@ impl Session {
     }
 
     async fn finish_flush<S: Source>(&mut self, source: &mut S) -> Result<(), Error> {
-        if let Some(flushing) = self.flushing.take() {
-            let (writer, upto) = flushing.await.map_err(|_| Error::Stopped)??;
+        // By reference: should this future be dropped while waiting, `Drop` still finds the flush and ends it.
+        if let Some(flushing) = &mut self.flushing {
+            let flushed = flushing.await;
+            self.flushing = None;
+            let (writer, upto) = flushed.map_err(|_| Error::Stopped)??;
             self.state_writer = Some(writer);
             // From here on a restart needs no older block.
             source.release(upto.cursor);

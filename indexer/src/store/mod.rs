@@ -32,8 +32,10 @@ use sqlx::{
 
 /// Version of schema, decode and project together; another one in the database means: index again.
 const VERSION: i32 = 1;
-/// "hifi" as a number; the second key is the indexer's.
-const LOCK: (i32, i32) = (1_751_737_961, 1);
+/// "hifi" as a number; the second keys are those of the two writers' sessions.
+const LOCK: i32 = 1_751_737_961;
+const ROWS_LOCK: i32 = 1;
+const STATE_LOCK: i32 = 2;
 
 /// Where a cursor of the database stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +62,18 @@ pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
 /// Takes the writer's lock (waits for a predecessor to be gone), migrates, checks that the database is this chain's and ours.
 pub(crate) async fn open(config: &Config) -> Result<BlockWriter, Error> {
     let mut connection = connect(&config.postgres).await?;
-    sqlx::query("select pg_advisory_lock($1, $2)").bind(LOCK.0).bind(LOCK.1).execute(&mut connection).await?;
+    lock(&mut connection, ROWS_LOCK).await?;
     migrate(&mut connection).await?;
     check_catalogue(&mut connection).await?;
     let partition_blocks = check_chain(&mut connection, config).await?;
     let rows = marks(&mut connection).await?.rows;
     BlockWriter::new(connection, rows, partition_blocks, config.token_names.clone()).await
+}
+
+/// Waits for a session lock, held until the session ends.
+async fn lock(connection: &mut PgConnection, key: i32) -> Result<(), Error> {
+    sqlx::query("select pg_advisory_lock($1, $2)").bind(LOCK).bind(key).execute(connection).await?;
+    Ok(())
 }
 
 async fn migrate(connection: &mut PgConnection) -> Result<(), Error> {

@@ -69,11 +69,18 @@ const UPDATE_HEADS: &str = "update markets m set last_u = h.last_u, last_trade =
   last_ticks = h.last_ticks, status = h.status, book_hash = h.book_hash from flush_heads h where m.market = h.market";
 
 impl StateWriter {
-    /// A session of its own, with its temporary tables; `state` is where cursor 'state' stands.
-    pub async fn open(options: &PgConnectOptions, state: Cursor) -> Result<StateWriter, Error> {
+    /// A session of its own, with its temporary tables. Waits until a predecessor's session is gone, whose COMMIT may still be under
+    /// way: only then is the cursor, to be read next and told to [`StateWriter::begin_at`], the last word.
+    pub async fn open(options: &PgConnectOptions) -> Result<StateWriter, Error> {
         let mut connection = super::connect(options).await?;
+        super::lock(&mut connection, super::STATE_LOCK).await?;
         sqlx::raw_sql(TEMPORARY).execute(&mut connection).await?;
-        Ok(StateWriter { connection, state, tuples: Tuples::default() })
+        Ok(StateWriter { connection, state: Cursor::default(), tuples: Tuples::default() })
+    }
+
+    /// Where cursor 'state' stands.
+    pub fn begin_at(&mut self, state: Cursor) {
+        self.state = state;
     }
 
     /// Writes everything pending and moves the cursor to the last block merged. Returns the number of values.
