@@ -1,6 +1,6 @@
 //! Random streams: the follower ends where the engine is, a naive matcher agrees on every fill, and no atom is lost.
 
-use crate::stream::{Stream, TOKENS, ops, seed};
+use crate::stream::{MIDDLE, Stream, TOKENS, ops, seed};
 use alloy_primitives::Address;
 use orderbook::{
     AccountId, Book, Command, Engine, Event, Fill, LevelKey, Lots, Market, MarketId, Mode, OrderId, Reject, Side, TakenReason, Ticks,
@@ -321,7 +321,7 @@ fn a_take_in_single_steps_ends_in_the_same_book_as_one_take() {
             account: AccountId(0),
             market: MarketId(1),
             mode: Mode::new(side, TimeInForce::Ioc),
-            ticks: Ticks(1_000),
+            ticks: Ticks(MIDDLE),
             lots: Lots(lots),
             expiry_s: 0,
             client: 0,

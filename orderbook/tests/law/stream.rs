@@ -9,8 +9,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 const TRADERS: usize = 8;
 /// Orders remembered as targets of cancels, reduces and claims.
 const TARGETS: usize = 160;
-/// Price in the middle of the action.
-const MIDDLE: u32 = 1_000;
+/// Price in the middle of the action: a border of leaf, branch and root words of the bitmap.
+pub const MIDDLE: u32 = 65_536;
 
 pub const TOKENS: [&str; 4] = ["ETH", "USDC", "BTC", "MON"];
 
@@ -61,7 +61,7 @@ impl Stream {
         for trader in &self.traders {
             opening.push((*trader, Command::Register { salt: 0 }));
             for token in ["ETH", "USDC", "BTC"] {
-                let atoms = U256::from(30_000_000);
+                let atoms = U256::from(2_000_000_000_u64);
                 opening.push((*trader, Command::Deposit { account: AccountId(0), token: scenario::token(token), atoms, settle: vec![] }));
             }
         }
@@ -97,14 +97,15 @@ impl Stream {
             }
             790..890 => Command::Claim { orders: self.orders(6) },
             890..930 => {
-                let atoms = if self.rng.random_bool(0.02) { U256::from(1) << 112 } else { U256::from(self.rng.random_range(0..400_000)) };
+                let atoms =
+                    if self.rng.random_bool(0.02) { U256::from(1) << 112 } else { U256::from(self.rng.random_range(0..30_000_000)) };
                 let account = if self.rng.random_bool(0.2) { AccountId::numbered(self.trader(), 0) } else { account };
                 Command::Deposit { account, token: self.token(), atoms, settle: self.orders(3) }
             }
             930..970 => {
                 let atoms = match self.rng.random_range(0..10) {
                     0 => U256::MAX,
-                    _ => U256::from(self.rng.random_range(0..500_000)),
+                    _ => U256::from(self.rng.random_range(0..40_000_000)),
                 };
                 let to = if self.rng.random_bool(0.05) { Address::ZERO } else { trader };
                 Command::Withdraw { account, token: self.token(), atoms, to, settle: self.orders(3) }
@@ -194,7 +195,7 @@ impl Stream {
             3..20 => self.rng.random_range(20..300),
             _ => self.rng.random_range(1..20),
         };
-        let steps_max = if self.rng.random_bool(0.2) { self.rng.random_range(1..4) } else { 0 };
+        let steps_max = if self.rng.random_bool(0.2) { self.rng.random_range(1..3) } else { 0 };
         let command = Command::Place {
             account: if self.rng.random_bool(0.02) { AccountId::numbered(self.trader(), 0) } else { AccountId(0) },
             market: self.market(),
