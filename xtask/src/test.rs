@@ -108,7 +108,7 @@ fn clients_folder() -> Result<PathBuf> {
     let lists = root().join("tests/e2e/clients");
     let folder = target().join("clients");
     fs::create_dir_all(&folder)?;
-    for list in ["package.json", "package-lock.json", "requirements.txt"] {
+    for list in [".npmrc", "package.json", "package-lock.json", "requirements.txt"] {
         fs::copy(lists.join(list), folder.join(list)).with_context(|| format!("cannot copy tests/e2e/clients/{list}"))?;
     }
     system::npm_ci(&folder)?;
