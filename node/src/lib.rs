@@ -17,6 +17,7 @@ pub mod error;
 pub mod execute;
 pub mod genesis;
 pub mod mempool;
+pub mod metrics;
 pub mod publish;
 pub mod rpc;
 pub mod state;

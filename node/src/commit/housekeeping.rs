@@ -61,15 +61,15 @@ impl Housekeeping {
     }
 
     pub fn run(mut self, inbox: &Receiver<u64>) {
-        let mut looked = Instant::now() - LOOK_EVERY;
+        let mut looked: Option<Instant> = None;
         loop {
             if let Err(RecvTimeoutError::Disconnected) = inbox.recv_timeout(LOOK_EVERY) {
                 return;
             }
-            if looked.elapsed() < LOOK_EVERY {
+            if looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
                 continue;
             }
-            looked = Instant::now();
+            looked = Some(Instant::now());
             match disk::free_bytes(&self.data_dir) {
                 Ok(bytes) => self.space.free(bytes),
                 Err(error) => tracing::warn!(%error, "free disk space is unknown"),
