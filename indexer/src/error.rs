@@ -49,15 +49,26 @@ impl Error {
             Error::Source(SourceError::Malformed { .. }) => 70,
             Error::OtherChain { .. } | Error::Migrate(_) | Error::Cursor { .. } => 78,
             Error::Source(SourceError::Pruned { .. } | SourceError::Unknown { .. }) => 78,
+            Error::Postgres(_) if !self.is_postgres() => 70,
             Error::Source(SourceError::Disconnected(_)) | Error::Postgres(_) | Error::Thread(_) => 69,
             Error::Stopped => 0,
         }
     }
 
-    /// Postgres is away or refused work it may accept later: reconnect and go on.
+    /// Postgres is away or refused work it may accept later: reconnect and go on. A refusal of what we sent (a duplicate key, a value
+    /// out of range, a table that is not there) will not mend itself: halt.
     pub(crate) fn is_postgres(&self) -> bool {
-        matches!(self, Error::Postgres(_))
+        match self {
+            Error::Postgres(sqlx::Error::Database(refusal)) => !is_final(refusal.code().as_deref()),
+            Error::Postgres(_) => true,
+            _ => false,
+        }
     }
+}
+
+/// SQLSTATE classes: data exception, integrity constraint, syntax or access rule.
+fn is_final(code: Option<&str>) -> bool {
+    code.is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class)))
 }
 
 /// Why a page of history could not be read.

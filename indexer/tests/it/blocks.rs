@@ -43,6 +43,76 @@ fn sorted<K: std::fmt::Debug, V: std::fmt::Debug>(pairs: impl Iterator<Item = (K
     shown
 }
 
+/// Goal: `last_u` and `book_hash` are what `api.md` says. Method: follow the records with code of our own.
+#[test]
+fn heads_are_numbered_and_hashed_as_documented() {
+    let mut workload = Workload::new(seed(16));
+    let mut state = State::new(EXCHANGE, genesis());
+    let mut heads: BTreeMap<MarketId, (u64, B256)> = BTreeMap::new();
+    let mut moved = 0;
+    for number in 1..=150_u64 {
+        let block = if number == 1 { workload.first() } else { workload.random() };
+        let update = state.apply(&block).unwrap();
+        let mut bytes: BTreeMap<MarketId, (u64, Vec<u8>)> = BTreeMap::new();
+        for record in &update.records {
+            let seq = (number << 20) + record.log as u64;
+            let at = (record.log, record.tx);
+            match record.event {
+                Event::MarketCreated { market, .. } => drop(heads.insert(market, (seq, B256::ZERO))),
+                Event::Placed { order, lots, .. } => push(&mut bytes, seq, at, [1, 0], order, lots.0, 0),
+                Event::Reduced { order, left, removed, reason } => push(&mut bytes, seq, at, [2, reason as u16], order, removed.0, left.0),
+                Event::LevelFill { .. } => {
+                    for fill in update.changes.fills.iter().filter(|fill| fill.log == record.log) {
+                        push(&mut bytes, seq, at, [3, 0], fill.maker_order, fill.lots.0, fill.maker_left.0);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (market, (seq, records)) in bytes {
+            let (last_u, hash) = heads.get_mut(&market).unwrap();
+            *hash = alloy_primitives::keccak256([hash.as_slice(), &number.to_le_bytes(), &records].concat());
+            if update.changes.depth.iter().any(|change| change.level.market == market) {
+                *last_u = seq;
+                moved += 1;
+            }
+        }
+        for market in state.markets() {
+            assert_eq!(
+                (market.head.last_u, market.head.book_hash),
+                heads[&market.market.id],
+                "{:?} after block {number}",
+                market.market.id
+            );
+        }
+    }
+    assert!(moved > 100, "{moved} blocks moved a book");
+}
+
+/// One 48-byte record, little-endian.
+fn push(
+    bytes: &mut BTreeMap<MarketId, (u64, Vec<u8>)>,
+    seq: u64,
+    at: (u32, u32),
+    [kind, flags]: [u16; 2],
+    order: orderbook::OrderId,
+    lots: u64,
+    left: u64,
+) {
+    let (last, records) = bytes.entry(order.level.market).or_default();
+    *last = seq;
+    let before = records.len();
+    records.extend([kind as u8, order.level.side as u8]);
+    records.extend(flags.to_le_bytes());
+    records.extend(order.level.market.0.to_le_bytes());
+    for wide in [order.index, order.level.ticks.0 as u64, lots, left] {
+        records.extend(wide.to_le_bytes());
+    }
+    records.extend(at.0.to_le_bytes());
+    records.extend(at.1.to_le_bytes());
+    assert_eq!(records.len() - before, 48);
+}
+
 /// Each operation's fee is the sum of its fills' parts.
 fn fees_sum_to_the_takers(update: &indexer::Update) {
     for record in &update.records {

@@ -82,6 +82,11 @@ impl Workload {
     /// A block of random commands; some fail, some blocks are empty.
     pub fn random(&mut self) -> Arc<Block> {
         let txs = if self.rng.random_ratio(1, 10) { 0 } else { self.rng.random_range(1..20) };
+        self.sized(txs)
+    }
+
+    /// A block of exactly `txs` random commands.
+    pub fn sized(&mut self, txs: usize) -> Arc<Block> {
         let commands = (0..txs).map(|_| self.command()).collect();
         self.block(commands)
     }

@@ -1,6 +1,6 @@
 //! A database of one's own for each test, on the server that `HIFI_TEST_POSTGRES` names; dropped when the test is green.
 
-use crate::chain::{CHAIN_ID, EXCHANGE, genesis};
+use super::chain::{CHAIN_ID, EXCHANGE, genesis};
 use indexer::{Config, Feed};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row, postgres::PgConnectOptions};
 use std::{

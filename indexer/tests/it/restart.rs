@@ -107,3 +107,19 @@ async fn a_second_indexer_waits_for_the_first() {
     second.shutdown().await.unwrap();
     database.remove().await;
 }
+
+/// A duplicate is an error, never ignored: rows that are there before their block stop the writer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_exists_already_halts_the_writer() {
+    let mut workload = Workload::new(seed(34));
+    let chain = Chain::new(workload.blocks(10));
+    let database = Database::create().await;
+    let handle = Indexer::start(database.config(), chain.clone()).await.unwrap();
+    stored(&handle.feed, 10).await;
+    database.execute("insert into blocks select 11, time_ms, gas_used, base_fee, txs, events, fills, hash, parent, digest, tx_hashes, failed from blocks where block = 10").await;
+    chain.push(workload.random());
+    let halted = tokio::time::timeout(std::time::Duration::from_secs(30), handle.halted()).await.expect("the writer halts");
+    assert_eq!(halted.exit_code(), 70, "{halted}");
+    assert!(handle.shutdown().await.is_err());
+    database.remove().await;
+}
