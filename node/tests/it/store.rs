@@ -368,3 +368,47 @@ fn readers_follow_by_cursor_and_lag_without_loss() {
     assert_eq!(log.held(), None);
     chain.stop();
 }
+
+/// With a bound on history, old segments go once two snapshots stand above them; what is left opens, serves readers from
+/// its first block on, and tells those who come too late. A hold keeps what its reader still needs.
+#[test]
+fn bounded_history_loses_old_blocks_only_and_says_so() {
+    let mut rng = StdRng::seed_from_u64(seed());
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let policy = SnapshotPolicy { after_bytes: 1, history_max_bytes: Some(64 << 10) };
+    let mut recovered = recover(dir.path()).expect("new");
+    recovered.wal.set_segment_bytes(16 << 10);
+    let mut chain = Chain::start(recovered, policy);
+    let mut actors = Actor::all();
+    let genesis = chain.log.head();
+    let hold = chain.log.hold("reader", genesis).expect("few holds");
+    let mut rounds = 0;
+    // Housekeeping looks once a second; the chain goes on meanwhile. Two snapshots and a look later the log is short.
+    while chain.log.first() == 1 {
+        chain.block(chain::random_txs(&mut rng, &mut actors, 10));
+        chain.settle();
+        chain.sync_nonces(&mut actors);
+        let snapshots = std::fs::read_dir(dir.path().join("snap")).expect("readable").count();
+        if snapshots >= 2 && chain.log.held() == Some(0) {
+            assert_eq!(chain.log.first(), 1, "held back by a reader");
+            hold.advance(chain.log.head());
+        }
+        rounds += 1;
+        assert!(rounds < 200_000, "history is never bounded");
+    }
+    let first = chain.log.first();
+    assert!(matches!(chain.log.read(genesis, 1), Err(LogError::Pruned { first: found }) if found >= first));
+    drop(hold);
+    let log = chain.log.clone();
+    chain.stop();
+    let recovered = recover(dir.path()).expect("a shorter log");
+    assert_eq!(recovered.head.cursor(), log.head());
+    assert_eq!(recovered.log.first(), log.first());
+    // Before the restart the ring still had it.
+    assert!(recovered.log.block_by_number(1).expect("not an error").is_none());
+    let last_gone =
+        Cursor { block: log.first() - 1, hash: log.block_by_number(log.first()).expect("readable").expect("kept").header.parent_hash };
+    assert_eq!(recovered.log.read(last_gone, 1).expect("from the first block on").len(), 1);
+    drop(recovered);
+    assert!(matches!(verify(dir.path(), &mut |_, _| {}), Err(VerifyError::Pruned { .. })));
+}
