@@ -1,4 +1,4 @@
-//! The order book as a value: vocabulary, units, commands, events, the reference [`engine`] and the follower [`book`].
+//! The order book as a value: vocabulary, units, commands, events, the reference [`Engine`] and the follower [`Book`].
 //!
 //! Everybody who talks about orders imports this crate: the indexer, the api, market makers, benches. It does no I/O,
 //! reads no clock, knows no database, no float and no decimal: a price is [`Ticks`], a size is [`Lots`], money is atoms.
