@@ -151,7 +151,7 @@ impl Stack {
         let ready_file = dir.0.join("ready.json");
         let data = dir.0.join("data");
         let mut up = command(target().join("debug/hifi"), &["up", "--data-dir"]);
-        up.arg(&data).args(["--rpc-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0"]);
+        up.arg(&data).args(["--rpc-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0", "--stream-addr", "127.0.0.1:0"]);
         up.arg("--ready-file").arg(&ready_file).stdin(Stdio::null()).env_remove("DATABASE_URL");
         let mut child = up.spawn().context("cannot run hifi")?;
         let began = Instant::now();

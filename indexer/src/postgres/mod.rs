@@ -32,7 +32,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
 /// The role that owns everything in the managed cluster.
@@ -206,7 +206,9 @@ async fn managed(config: Config) -> Result<Managed, PostgresError> {
 }
 
 async fn create_database(options: &PgConnectOptions, database: &str) -> Result<(), PostgresError> {
-    let mut admin = PgConnection::connect_with(&options.clone().database("postgres")).await?;
+    // On a busy disk this takes a second or two, which is no news.
+    let quiet = options.clone().database("postgres").disable_statement_logging();
+    let mut admin = PgConnection::connect_with(&quiet).await?;
     let there: bool =
         sqlx::query_scalar("select exists (select from pg_database where datname = $1)").bind(database).fetch_one(&mut admin).await?;
     if !there {
