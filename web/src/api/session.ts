@@ -45,6 +45,8 @@ const TICKERS_MOST = 32;
 /** Blocks asked again at the start, so that the page opens with figures and trades instead of blanks. */
 const BLOCKS_BACK = 60;
 const TRADES_BACK = 3_000;
+/** A chain with fewer minutes than this is shown in seconds, until somebody chooses: two candles say nothing. */
+const YOUNG_CANDLES = 20;
 /** Candles of the feed kept while their history is on its way. */
 const EARLY_CANDLES_MOST = 100;
 
@@ -103,6 +105,8 @@ export class Session {
   #failed_checks: number[] = [];
   #candles_asked = 0;
   #early_candles: Candle[] = [];
+  /** Nobody has chosen an interval yet. */
+  #interval_is_ours = true;
 
   constructor(changed: () => void) {
     this.#changed = changed;
@@ -153,7 +157,11 @@ export class Session {
   }
 
   chooseInterval(interval: Interval): void {
-    if (interval === this.candles.interval) return;
+    this.#interval_is_ours = false;
+    if (interval !== this.candles.interval) this.#showInterval(interval);
+  }
+
+  #showInterval(interval: Interval): void {
     for (const sub of [...this.#subscriptions.values()]) if (sub.channel === 'candles') this.#leave(sub);
     this.candles = new Candles(interval);
     this.#early_candles = [];
@@ -171,6 +179,8 @@ export class Session {
     for (;;) {
       try {
         const [config, status, markets] = await Promise.all([fetchConfig(), fetchStatus(), fetchMarkets()]);
+        // A chain in its first second: the markets are on their way.
+        if (markets.length === 0) throw new Error('no market has been created yet');
         this.config = config;
         this.#executed = status.executed;
         this.#ring_from = status.ring_from;
@@ -491,6 +501,7 @@ export class Session {
     try {
       const rows = await fetchCandles(market.market, candles.interval, now_ms);
       if (turn !== this.#candles_asked || candles !== this.candles) return;
+      if (this.#interval_is_ours && candles.interval === '1m' && rows.length < YOUNG_CANDLES) return this.#showInterval('1s');
       candles.load(rows);
       for (const early of this.#early_candles.splice(0)) candles.apply(early);
       this.candles_known = true;

@@ -26,7 +26,7 @@ const figures = (store: Store): readonly Figure[] => {
       label: 'block',
       value: chain === null ? '-' : formatShort(chain.block, ONE, 0),
       title: chain === null ? '' : `${chain.txs} transactions in it`,
-      width: 11,
+      width: 7,
       drop: 0,
     },
     {
