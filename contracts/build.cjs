@@ -2,7 +2,7 @@
 // Compiles the contracts and writes artifacts/*.json, what Rust and TypeScript read, so that neither needs a Solidity compiler.
 // `--check` writes nothing and fails if the committed artifacts are not exactly what the sources give. Equal sources give equal bytes.
 // sourceHash: sha256 over, for foundry.toml and src/**/*.sol sorted by path relative to this folder, the path's bytes and then the file's bytes.
-const { execFileSync } = require("node:child_process");
+const { spawnSync } = require("node:child_process");
 const { createHash } = require("node:crypto");
 const { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
@@ -21,12 +21,12 @@ function sourceHash() {
 }
 
 // A fixed set of inputs in folders of its own: the optimiser's output may depend on what else is compiled beside.
-const forge = join(root, "node_modules", ".bin", "forge");
-if (!existsSync(forge)) fail("forge is missing: run `npm ci` in contracts/");
-execFileSync(forge, ["build", "--skip", "test", "--skip", "script", "--out", "out/artifacts", "--cache-path", "cache/artifacts"], {
-  cwd: root,
-  stdio: ["ignore", "ignore", "inherit"],
-});
+const compiled = spawnSync(
+  process.execPath,
+  [join(root, "forge.cjs"), "build", "--skip", "test", "--skip", "script", "--out", "out/artifacts", "--cache-path", "cache/artifacts"],
+  { stdio: ["ignore", "ignore", "inherit"] },
+);
+if (compiled.status !== 0) fail("the contracts do not compile");
 
 const stale = [];
 mkdirSync(join(root, "artifacts"), { recursive: true });

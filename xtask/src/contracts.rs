@@ -18,6 +18,6 @@ pub fn test() -> Result<Count> {
     let folder = root().join("contracts");
     system::npm_ci(&folder)?;
     let mut counted = count(&mut command("node", &["contracts/build.cjs", "--check"]))?;
-    counted += count(command(folder.join("node_modules/.bin/forge"), &["test"]).current_dir(&folder).env("FOUNDRY_PROFILE", "test"))?;
+    counted += count(command("node", &["forge.cjs", "test"]).current_dir(&folder).env("FOUNDRY_PROFILE", "test"))?;
     Ok(counted)
 }
