@@ -2,6 +2,11 @@
 //! The root package implements it over the node's block log in process; a remote stream is another implementation.
 //! A source never skips a block and never waits for its reader.
 
+mod frame;
+mod stream;
+
+pub use stream::StreamSource;
+
 use alloy_primitives::{Address, B256, Bytes};
 use std::sync::Arc;
 

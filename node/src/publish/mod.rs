@@ -2,8 +2,10 @@
 //! A reader owns its cursor; there is no queue per reader, so nothing is lost and nobody upstream waits.
 
 mod block;
+mod frame;
 mod index;
 mod ring;
+pub mod stream;
 
 pub use block::{Block, Cursor, TxLocation};
 pub(crate) use index::Index;

@@ -139,7 +139,8 @@ fn len32(len: usize) -> u32 {
     u32::try_from(len).expect("a record is far below 4 GiB")
 }
 
-fn encode_block(block: &Block, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
+/// Writes the block part alone: what the block stream sends, too.
+pub fn encode_block(block: &Block, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
     scratch.clear();
     block.header.encode(scratch);
     let txs_len = block.txs.iter().map(|tx| tx.raw.as_ref().length()).sum();
