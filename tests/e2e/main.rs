@@ -1,0 +1,7 @@
+//! End to end: the real `hifi` program on loopback, real Postgres, real sockets, unmodified clients. One binary, one file a subject.
+
+mod clients;
+mod harness;
+mod recovery;
+mod replay;
+mod trading;

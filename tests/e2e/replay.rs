@@ -1,0 +1,51 @@
+//! Five hours of real order flow through the chain give exactly the fills and the book of an independent matcher,
+//! and afterwards REST, Postgres and the feed tell the same story.
+
+use crate::harness::{Up, folder, run, tape, text};
+use serde_json::Value;
+
+fn summary(tape: &std::path::Path) -> Value {
+    let path = tape.with_extension("summary.json");
+    serde_json::from_str(&std::fs::read_to_string(path).expect("the tape's summary")).expect("JSON")
+}
+
+#[test]
+fn the_tape_gives_the_reference_fills_and_everybody_agrees() {
+    let Some(tape) = tape() else { return };
+    let expected = summary(&tape);
+    let dir = folder();
+    let path = dir.path().to_str().expect("utf-8");
+    let up = Up::start(dir.path(), &["--no-demo"]);
+    let fills_file = dir.path().join("fills.csv");
+    let output = run(&["replay", tape.to_str().expect("utf-8"), "--json", "--rpc", &up.rpc_url, "--fills", fills_file.to_str().expect("utf-8")]);
+    assert!(output.status.success(), "{}", text(&output));
+    let report: Value = serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().expect("a line")).expect("JSON");
+    assert_eq!(report["fills_sha256"], expected["fills_sha256"]);
+    assert_eq!(report["book_sha256"], expected["book_sha256"]);
+    assert_eq!(report["final_orders"], expected["final_orders"]);
+    assert_eq!(report["fills"], expected["fills"]);
+
+    let depth = up.get("/api/v3/depth?symbol=XBTUSD&limit=5000");
+    let price = |ticks: &Value| format!("{:.8}", ticks.as_f64().expect("a number") / 100.0);
+    assert_eq!(depth["bids"][0][0], price(&expected["best_bid"]));
+    assert_eq!(depth["asks"][0][0], price(&expected["best_ask"]));
+
+    let csv = std::fs::read_to_string(&fills_file).expect("the fills");
+    let last = csv.lines().last().expect("a fill").split(',').collect::<Vec<_>>();
+    let trades = up.get("/api/v3/trades?symbol=XBTUSD&limit=1000");
+    assert_eq!(trades.as_array().map(Vec::len), expected["fills"].as_u64().map(|n| n as usize));
+    let newest = &trades.as_array().expect("a list")[trades.as_array().expect("a list").len() - 1];
+    assert_eq!(newest["price"], format!("{:.8}", last[2].parse::<f64>().expect("ticks") / 100.0));
+    assert_eq!(newest["qty"], format!("{:.8}", last[3].parse::<f64>().expect("lots") / 1e8));
+
+    let compared = run(&["index", "verify", "--data-dir", path, "--node", &up.stream_url]);
+    assert!(compared.status.success(), "{}", text(&compared));
+    let market = report["market"].as_u64().expect("a number");
+    assert_eq!(up.sql(&format!("select count(*), sum(lots) from fills where market = {market}")), format!("{}|{}", expected["fills"], expected["fill_qty"]));
+
+    up.sql(&format!("update fills set lots = lots + 1 where market = {market} and trade = 100"));
+    let compared = run(&["index", "verify", "--data-dir", path, "--node", &up.stream_url]);
+    assert_eq!(compared.status.code(), Some(1), "a planted change is found: {}", text(&compared));
+    assert!(text(&compared).contains("fills"), "{}", text(&compared));
+    up.stop();
+}
