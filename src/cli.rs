@@ -221,7 +221,12 @@ pub fn node(args: Node) -> Result<ExitCode> {
     server()?.block_on(async {
         let genesis = genesis::dev(config.chain_id, config.dev_accounts, None)?;
         let (node, stream) = up::start_node(&config, genesis).await?;
-        println!("node      http://{0} and ws://{0} (chain {1}, block {2}); blocks at ws://{stream}", node.rpc_addr, config.chain_id, node.log.head().block);
+        println!(
+            "node      http://{0} and ws://{0} (chain {1}, block {2}); blocks at ws://{stream}",
+            node.rpc_addr,
+            config.chain_id,
+            node.log.head().block
+        );
         println!("ready     Ctrl-C stops it");
         shutdown::requested().await?;
         node.shutdown().await;
@@ -266,7 +271,8 @@ fn follow(follow: Follow, rpc: Option<String>) -> Result<ExitCode> {
     let Some(config) = read(&follow.flags)? else { return Ok(ExitCode::SUCCESS) };
     server()?.block_on(async {
         let source = StreamSource::new(&follow.node, "indexer", config.stream_token.clone());
-        let (chain_id, genesis) = source.chain(None).await.with_context(|| format!("no block stream at {}: is the node running?", follow.node))?;
+        let (chain_id, genesis) =
+            source.chain(None).await.with_context(|| format!("no block stream at {}: is the node running?", follow.node))?;
         let postgres = up::start_postgres(&config, false).await?;
         println!("postgres  {} (version {})", postgres.whereabouts(), postgres.major());
         let indexer = match indexer::Indexer::start(up::indexer_config(chain_id, genesis, &postgres), source).await {
@@ -339,7 +345,8 @@ async fn compare(config: &Config, args: &Verify, postgres: &postgres::Managed) -
         return Ok(indexer::verify(&up::indexer_config(chain_id, genesis, postgres), source, show).await?);
     }
     let genesis = genesis::dev(config.chain_id, config.dev_accounts, None)?;
-    let store = node::store::StoreConfig { data_dir: config.data_dir.join("node"), genesis: genesis.inner, fsync: node::store::Fsync::Block };
+    let store =
+        node::store::StoreConfig { data_dir: config.data_dir.join("node"), genesis: genesis.inner, fsync: node::store::Fsync::Block };
     let opened = tokio::task::spawn_blocking(move || node::store::open(store)).await?;
     let opened = opened.context("the node's data (if the node is running, name its block stream with --node)")?;
     let source = LogSource::new(opened.log.clone(), "verify");
@@ -349,16 +356,22 @@ async fn compare(config: &Config, args: &Verify, postgres: &postgres::Managed) -
 fn report(outcome: &indexer::Outcome, json: bool) -> Result<()> {
     match outcome {
         indexer::Outcome::Equal(compared) if json => {
-            println!("{}", serde_json::json!({"equal": true, "blocks": compared.blocks, "rows": compared.rows, "fills": compared.fills,
-                "state_block": compared.state_block, "state_rows": compared.state_rows}));
+            println!(
+                "{}",
+                serde_json::json!({"equal": true, "blocks": compared.blocks, "rows": compared.rows, "fills": compared.fills,
+                "state_block": compared.state_block, "state_rows": compared.state_rows})
+            );
         }
         indexer::Outcome::Equal(compared) => println!(
             "equal: {} blocks, {} rows of which {} fills; {} rows of state at block {}",
             compared.blocks, compared.rows, compared.fills, compared.state_rows, compared.state_block
         ),
         indexer::Outcome::Differs(found) if json => {
-            println!("{}", serde_json::json!({"equal": false, "block": found.block, "table": found.table, "key": found.key,
-                "chain": found.chain, "postgres": found.postgres}));
+            println!(
+                "{}",
+                serde_json::json!({"equal": false, "block": found.block, "table": found.table, "key": found.key,
+                "chain": found.chain, "postgres": found.postgres})
+            );
         }
         indexer::Outcome::Differs(found) => println!("different: {found}"),
     }

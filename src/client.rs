@@ -133,7 +133,8 @@ impl Rpc {
             transaction_hash: B256,
             status: alloy_primitives::U64,
         }
-        let receipts: Option<Vec<Receipt>> = serde_json::from_value(self.call("eth_getBlockReceipts", json!([format!("0x{block:x}")])).await?)?;
+        let receipts: Option<Vec<Receipt>> =
+            serde_json::from_value(self.call("eth_getBlockReceipts", json!([format!("0x{block:x}")])).await?)?;
         let receipts = receipts.with_context(|| format!("the node does not have block {block}"))?;
         Ok(receipts.into_iter().map(|r| (r.transaction_hash, r.status.to::<u64>() == 1)).collect())
     }
@@ -145,10 +146,15 @@ impl Rpc {
     }
 
     async fn post(&self, body: String) -> Result<Body> {
-        let request = hyper::Request::post(self.url.clone()).header("content-type", "application/json").body(Full::new(Body::from(body)))?;
+        let request =
+            hyper::Request::post(self.url.clone()).header("content-type", "application/json").body(Full::new(Body::from(body)))?;
         let answer = self.http.request(request).await.with_context(|| format!("no answer from {}: is the node running?", self.url))?;
         let status = answer.status();
-        let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(|e| anyhow!("reading the node's answer: {e}"))?.to_bytes();
+        let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|e| anyhow!("reading the node's answer: {e}"))?
+            .to_bytes();
         if !status.is_success() {
             bail!("{} answered {status}: {}", self.url, String::from_utf8_lossy(&bytes[..bytes.len().min(200)]));
         }

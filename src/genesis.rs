@@ -4,9 +4,9 @@
 
 use crate::trader::Trader;
 use alloy_genesis::GenesisAccount;
-use node::genesis::{Genesis, contract};
 use alloy_primitives::{Address, B256, Bytes, U256, address};
 use anyhow::{Context, Result};
+use node::genesis::{Genesis, contract};
 use orderbook::Engine;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -149,4 +149,3 @@ fn short_string(text: &str) -> B256 {
 fn slot_of(number: u64) -> B256 {
     B256::from(U256::from(number))
 }
-

@@ -22,10 +22,38 @@ pub struct Listing {
 
 /// One quote atom (1e-6 USDC) per lot and tick in each: a tick is 0.01, 0.1, 0.00001, 0.01 USDC.
 pub const LISTINGS: [Listing; 4] = [
-    Listing { base: "ETH", quote: "USDC", base_atoms_per_lot: 100_000_000_000_000, quote_atoms_per_lot_tick: 1, start_ticks: 300_000, typical_lots: 12_000 },
-    Listing { base: "BTC", quote: "USDC", base_atoms_per_lot: 1_000, quote_atoms_per_lot_tick: 1, start_ticks: 950_000, typical_lots: 9_000 },
-    Listing { base: "MON", quote: "USDC", base_atoms_per_lot: 100_000_000_000_000_000, quote_atoms_per_lot_tick: 1, start_ticks: 35_000, typical_lots: 60_000 },
-    Listing { base: "SOL", quote: "USDC", base_atoms_per_lot: 100_000, quote_atoms_per_lot_tick: 1, start_ticks: 18_000, typical_lots: 150_000 },
+    Listing {
+        base: "ETH",
+        quote: "USDC",
+        base_atoms_per_lot: 100_000_000_000_000,
+        quote_atoms_per_lot_tick: 1,
+        start_ticks: 300_000,
+        typical_lots: 12_000,
+    },
+    Listing {
+        base: "BTC",
+        quote: "USDC",
+        base_atoms_per_lot: 1_000,
+        quote_atoms_per_lot_tick: 1,
+        start_ticks: 950_000,
+        typical_lots: 9_000,
+    },
+    Listing {
+        base: "MON",
+        quote: "USDC",
+        base_atoms_per_lot: 100_000_000_000_000_000,
+        quote_atoms_per_lot_tick: 1,
+        start_ticks: 35_000,
+        typical_lots: 60_000,
+    },
+    Listing {
+        base: "SOL",
+        quote: "USDC",
+        base_atoms_per_lot: 100_000,
+        quote_atoms_per_lot_tick: 1,
+        start_ticks: 18_000,
+        typical_lots: 150_000,
+    },
 ];
 
 /// Taker fee of the demo markets, ppm.

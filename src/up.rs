@@ -81,7 +81,16 @@ impl Stack {
                 return Err(error);
             }
         };
-        say("node", format!("http://{0} and ws://{0} (chain {1}, block {2}); blocks at ws://{3}", node.rpc_addr, config.chain_id, node.log.head().block, stream_addr));
+        say(
+            "node",
+            format!(
+                "http://{0} and ws://{0} (chain {1}, block {2}); blocks at ws://{3}",
+                node.rpc_addr,
+                config.chain_id,
+                node.log.head().block,
+                stream_addr
+            ),
+        );
 
         let indexer_config = indexer_config(config.chain_id, node.genesis_hash, &postgres);
         let indexer = match indexer::Indexer::start(indexer_config, LogSource::new(node.log.clone(), "indexer")).await {
@@ -168,7 +177,9 @@ pub async fn run(options: Options, ready_file: Option<PathBuf>) -> Result<()> {
             "api": format!("http://{}", stack.api_addr()), "rpc": stack.rpc_url(), "stream": format!("ws://{}", stack.stream_addr), "pid": std::process::id(), "postgres": stack.postgres.url(),
         });
         let partial = path.with_extension("partial");
-        std::fs::write(&partial, ready.to_string()).and_then(|()| std::fs::rename(&partial, &path)).with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(&partial, ready.to_string())
+            .and_then(|()| std::fs::rename(&partial, &path))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     println!("ready     Ctrl-C stops everything in order");
     let status = tokio::spawn(status(stack.node.log.clone(), stack.indexer.feed.clone()));
@@ -251,7 +262,12 @@ async fn status(log: node::publish::BlockLog, feed: indexer::Feed) {
         }
         let seconds = every.as_secs_f64();
         let lag = cursor.block.saturating_sub(*feed.stored().borrow());
-        let line = format!("block {}  {:.0} tx/s  {:.1} Mgas/s  indexer {lag} behind", cursor.block, txs as f64 / seconds, gas as f64 / seconds / 1e6);
+        let line = format!(
+            "block {}  {:.0} tx/s  {:.1} Mgas/s  indexer {lag} behind",
+            cursor.block,
+            txs as f64 / seconds,
+            gas as f64 / seconds / 1e6
+        );
         if terminal {
             print!("\r{line}\x1b[K");
             let _ = std::io::stdout().flush();

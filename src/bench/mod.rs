@@ -90,14 +90,21 @@ pub fn run(options: &Options, stack: StackOptions, server: &tokio::runtime::Runt
 async fn bench(options: &Options, stack: &Stack) -> Result<Report> {
     let rpc = Rpc::new(&stack.rpc_url())?;
     let chain_id = rpc.chain_id().await?;
-    let mut traders: Vec<Trader> =
-        genesis::dev_keys(genesis::BENCH_FIRST_KEY, options.accounts as usize).into_iter().map(|(_, key)| Trader::new(key, chain_id)).collect();
+    let mut traders: Vec<Trader> = genesis::dev_keys(genesis::BENCH_FIRST_KEY, options.accounts as usize)
+        .into_iter()
+        .map(|(_, key)| Trader::new(key, chain_id))
+        .collect();
     let mut creator = genesis::dev_trader(genesis::DEMO_FIRST_KEY, chain_id);
     send_and_wait(&rpc, &workload::market_creation(&mut creator, options.markets as usize)).await?;
     send_and_wait(&rpc, &workload::funding(&mut traders)).await?;
 
     let count = (options.rate * options.seconds) as usize;
-    eprintln!("bench   rehearsing and signing {count} transactions of {} accounts over {} markets, seed {}", traders.len(), options.markets, options.seed);
+    eprintln!(
+        "bench   rehearsing and signing {count} transactions of {} accounts over {} markets, seed {}",
+        traders.len(),
+        options.markets,
+        options.seed
+    );
     let signed = {
         let (seed, markets) = (options.seed, options.markets as usize);
         tokio::task::spawn_blocking(move || anyhow::Ok(Workload::rehearse(seed, count, markets, &traders)?.sign(&traders))).await??
@@ -131,8 +138,11 @@ async fn bench(options: &Options, stack: &Stack) -> Result<Report> {
     }
     let included = receipts.count();
     let per_tx = |us: u64| (us as f64 / included.max(1) as f64 * 100.0).round() / 100.0;
-    let mut stages: BTreeMap<String, f64> =
-        threads.iter().map(|(name, us)| (name.clone(), per_tx(us - threads_before.get(name).unwrap_or(&0)))).filter(|(_, us)| *us > 0.0).collect();
+    let mut stages: BTreeMap<String, f64> = threads
+        .iter()
+        .map(|(name, us)| (name.clone(), per_tx(us - threads_before.get(name).unwrap_or(&0))))
+        .filter(|(_, us)| *us > 0.0)
+        .collect();
     stages.insert("postgres".into(), per_tx(children.saturating_sub(children_before)));
     let cpu_us_per_tx: f64 = stages.iter().filter(|(name, _)| *name != "bench").map(|(_, us)| us).sum();
     Ok(Report {
@@ -185,7 +195,12 @@ async fn offer(rpc: &Rpc, options: &Options, signed: &[Signed], receipts: &Arc<W
         if shown.elapsed() > Duration::from_secs(2) {
             shown = Instant::now();
             let behind = started.elapsed().as_secs_f64() * options.rate as f64 - next as f64;
-            eprintln!("bench   {next}/{} sent, {} included, {behind:.0} behind schedule, receipt p50 {} ms", signed.len(), receipts.count(), receipts.ms(0.5));
+            eprintln!(
+                "bench   {next}/{} sent, {} included, {behind:.0} behind schedule, receipt p50 {} ms",
+                signed.len(),
+                receipts.count(),
+                receipts.ms(0.5)
+            );
         }
     }
     if let Some(error) = why {
@@ -238,10 +253,18 @@ impl Report {
     pub fn table(&self) -> String {
         let mut lines = vec![
             format!("machine            {}", self.machine),
-            format!("workload           {}% place, {}% cancel, {}% take; open loop at {} tx/s; seed {}", workload::PLACE_PERCENT,
-                workload::CANCEL_PERCENT, 100 - workload::PLACE_PERCENT - workload::CANCEL_PERCENT, self.offered_per_s, self.seed),
-            format!("sustained          {} tx/s for {} s ({} sent, {} included, {} refused, {} reverted, {} blocks)", self.tx_per_s, self.seconds,
-                self.sent, self.included, self.refused, self.reverted, self.blocks),
+            format!(
+                "workload           {}% place, {}% cancel, {}% take; open loop at {} tx/s; seed {}",
+                workload::PLACE_PERCENT,
+                workload::CANCEL_PERCENT,
+                100 - workload::PLACE_PERCENT - workload::CANCEL_PERCENT,
+                self.offered_per_s,
+                self.seed
+            ),
+            format!(
+                "sustained          {} tx/s for {} s ({} sent, {} included, {} refused, {} reverted, {} blocks)",
+                self.tx_per_s, self.seconds, self.sent, self.included, self.refused, self.reverted, self.blocks
+            ),
             format!("due -> receipt     p50 {} ms, p99 {} ms", self.receipt_p50_ms, self.receipt_p99_ms),
             format!("due -> websocket   p50 {} ms, p99 {} ms", self.ws_p50_ms, self.ws_p99_ms),
             format!("indexer lag        {} blocks", self.indexer_lag_blocks),

@@ -40,7 +40,11 @@ impl Maker {
             let live = &mut self.live[id.level.side as usize];
             match order {
                 Some(order) if order.account == self.account => {
-                    if order.lots > Lots(0) { live.insert(*id) } else { live.remove(id) };
+                    if order.lots > Lots(0) {
+                        live.insert(*id)
+                    } else {
+                        live.remove(id)
+                    };
                     if order.unclaimed > Lots(0) && order.lots == Lots(0) {
                         self.unclaimed.insert(*id, order.unclaimed);
                     }

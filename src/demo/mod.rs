@@ -11,8 +11,8 @@ use crate::sender::{funding, send_and_wait};
 use crate::trader::{Trader, account_of};
 use alloy_primitives::{Bytes, U256};
 use anyhow::{Context, Result};
-use indexer::feed::{Feed, Next, Snapshot};
 use indexer::Update;
+use indexer::feed::{Feed, Next, Snapshot};
 use maker::Maker;
 use orderbook::{AccountId, Command, MarketId, abi};
 use rand::SeedableRng;
@@ -146,7 +146,8 @@ fn learn(update: &Update, makers: &mut [MakerBot]) {
 
 /// Signs and sends; a refused transaction means our nonce is off, so it is read again.
 async fn send(rpc: &Rpc, bot: &mut Bot, wishes: Vec<Command>) -> Result<()> {
-    let raws: Vec<Bytes> = wishes.iter().map(|wish| bot.trader.sign(genesis::EXCHANGE, U256::ZERO, GAS_LIMIT, abi::calldata(wish)).0).collect();
+    let raws: Vec<Bytes> =
+        wishes.iter().map(|wish| bot.trader.sign(genesis::EXCHANGE, U256::ZERO, GAS_LIMIT, abi::calldata(wish)).0).collect();
     if rpc.send_raw(&raws).await?.iter().any(Result::is_err) {
         bot.trader.nonce = rpc.nonce(bot.trader.address).await?;
     }
@@ -169,4 +170,3 @@ impl Fair {
         self.ticks = self.ticks.clamp(self.anchor * 0.85, self.anchor * 1.15);
     }
 }
-

@@ -117,7 +117,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_row_is_read() {
-        let ops = tape("1,1430438404518,ADD,bid,23647,200000000,a\n2,,TAKE,ask,5,1,\n3,,CANCEL,,,,a\n4,,REDUCE,bid,,7,a\r\n5,,MODIFY,ask,8,9,a\n").unwrap();
+        let ops = tape(
+            "1,1430438404518,ADD,bid,23647,200000000,a\n2,,TAKE,ask,5,1,\n3,,CANCEL,,,,a\n4,,REDUCE,bid,,7,a\r\n5,,MODIFY,ask,8,9,a\n",
+        )
+        .unwrap();
         assert_eq!(ops.iter().map(|op| op.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         assert_eq!(ops[0].kind, Kind::Add { side: Side::Bid, ticks: Ticks(23647), lots: Lots(200000000) });
         assert_eq!(ops[3].kind, Kind::Reduce { lots: Lots(7) });

@@ -20,7 +20,6 @@ pub struct Up {
     pub stream_url: String,
     pub api_url: String,
     pub postgres_url: String,
-    pub said: Vec<String>,
 }
 
 /// The program under test.
@@ -63,15 +62,11 @@ impl Up {
         }
         let facts: Value = serde_json::from_str(&std::fs::read_to_string(&ready).expect("the ready file")).expect("JSON");
         let fact = |name: &str| facts[name].as_str().expect(name).to_owned();
-        Up { child, lines, rpc_url: fact("rpc"), stream_url: fact("stream"), api_url: fact("api"), postgres_url: fact("postgres"), said }
+        Up { child, lines, rpc_url: fact("rpc"), stream_url: fact("stream"), api_url: fact("api"), postgres_url: fact("postgres") }
     }
 
     pub fn rpc(&self) -> Rpc {
         Rpc::new(&self.rpc_url).expect("its own URL")
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// SIGTERM, then its exit.
@@ -130,7 +125,9 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 /// The real tape, if this machine has it; else says why the test is skipped.
 pub fn tape() -> Option<PathBuf> {
-    let dir = std::env::var_os("HIFI_TAPE_DIR").map(PathBuf::from).unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
+    let dir = std::env::var_os("HIFI_TAPE_DIR")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
     let tape = dir.join("btcusd-2015-05-01.csv");
     if tape.exists() {
         return Some(tape);

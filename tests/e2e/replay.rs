@@ -17,7 +17,8 @@ fn the_tape_gives_the_reference_fills_and_everybody_agrees() {
     let path = dir.path().to_str().expect("utf-8");
     let up = Up::start(dir.path(), &["--no-demo"]);
     let fills_file = dir.path().join("fills.csv");
-    let output = run(&["replay", tape.to_str().expect("utf-8"), "--json", "--rpc", &up.rpc_url, "--fills", fills_file.to_str().expect("utf-8")]);
+    let output =
+        run(&["replay", tape.to_str().expect("utf-8"), "--json", "--rpc", &up.rpc_url, "--fills", fills_file.to_str().expect("utf-8")]);
     assert!(output.status.success(), "{}", text(&output));
     let report: Value = serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().expect("a line")).expect("JSON");
     assert_eq!(report["fills_sha256"], expected["fills_sha256"]);
@@ -41,7 +42,10 @@ fn the_tape_gives_the_reference_fills_and_everybody_agrees() {
     let compared = run(&["index", "verify", "--data-dir", path, "--node", &up.stream_url]);
     assert!(compared.status.success(), "{}", text(&compared));
     let market = report["market"].as_u64().expect("a number");
-    assert_eq!(up.sql(&format!("select count(*), sum(lots) from fills where market = {market}")), format!("{}|{}", expected["fills"], expected["fill_qty"]));
+    assert_eq!(
+        up.sql(&format!("select count(*), sum(lots) from fills where market = {market}")),
+        format!("{}|{}", expected["fills"], expected["fill_qty"])
+    );
 
     up.sql(&format!("update fills set lots = lots + 1 where market = {market} and trade = 100"));
     let compared = run(&["index", "verify", "--data-dir", path, "--node", &up.stream_url]);

@@ -65,7 +65,8 @@ fn a_port_in_use_is_one_clear_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("bound").to_string();
     let dir = folder();
-    let output = run(&["up", "--no-demo", "--api-addr", "127.0.0.1:0", "--rpc-addr", &address, "--data-dir", dir.path().to_str().expect("utf-8")]);
+    let output =
+        run(&["up", "--no-demo", "--api-addr", "127.0.0.1:0", "--rpc-addr", &address, "--data-dir", dir.path().to_str().expect("utf-8")]);
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains(&address) && said.contains("use"), "{said}");

@@ -86,8 +86,8 @@ impl StreamSource {
             Message::Text(text) => text,
             _ => return Err(SourceError::Malformed { block: after.block, what: "a first message that is text" }),
         };
-        let hello: Hello =
-            serde_json::from_str(&text).map_err(|_| SourceError::Malformed { block: after.block, what: "a first message with version, chain and head" })?;
+        let hello: Hello = serde_json::from_str(&text)
+            .map_err(|_| SourceError::Malformed { block: after.block, what: "a first message with version, chain and head" })?;
         if hello.version != 1 {
             return Err(SourceError::Malformed { block: after.block, what: "a stream of version 1" });
         }
@@ -175,7 +175,9 @@ async fn receive(socket: &mut Socket, at: Cursor) -> Result<Message, SourceError
         match message {
             Some(Ok(Message::Close(Some(close)))) => {
                 return Err(match u16::from(close.code) {
-                    4004 => SourceError::Pruned { first: close.reason.split(' ').filter_map(|word| word.parse().ok()).next_back().unwrap_or(0) },
+                    4004 => {
+                        SourceError::Pruned { first: close.reason.split(' ').filter_map(|word| word.parse().ok()).next_back().unwrap_or(0) }
+                    }
                     4009 => SourceError::Unknown { at },
                     _ => SourceError::Disconnected(io::Error::other(close.reason.to_string())),
                 });

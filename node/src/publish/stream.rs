@@ -94,7 +94,11 @@ pub async fn serve(log: BlockLog, config: StreamConfig, stop: CancellationToken)
     Ok(bound)
 }
 
-async fn upgrade(State(shared): State<Arc<Shared>>, wish: Result<Query<Wish>, axum::extract::rejection::QueryRejection>, socket: WebSocketUpgrade) -> Response {
+async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    wish: Result<Query<Wish>, axum::extract::rejection::QueryRejection>,
+    socket: WebSocketUpgrade,
+) -> Response {
     let wish = match wish {
         Ok(Query(wish)) => wish,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("expected /blocks?after=N&hash=0x..&name=NAME: {error}")).into_response(),
