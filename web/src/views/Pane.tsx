@@ -36,12 +36,14 @@ export const Pane = (props: { store: Store; name: PaneName; title: string; tools
         {props.children}
         <Show when={words() !== ''}>
           <div class="pane-words">
-            <p>{words()}</p>
-            <Show when={pane().retry}>
-              <button type="button" class="button" onClick={() => props.store.intend({ kind: 'retry' })}>
-                Retry now
-              </button>
-            </Show>
+            <div class="pane-card">
+              <p>{words()}</p>
+              <Show when={pane().retry}>
+                <button type="button" class="button" onClick={() => props.store.intend({ kind: 'retry' })}>
+                  Retry now
+                </button>
+              </Show>
+            </div>
           </div>
         </Show>
       </div>
