@@ -178,3 +178,71 @@ impl Ticker {
         self.lows.push_back((at, low));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::Bars;
+    use orderbook::{AccountId, LevelKey, Lots, MarketId, OrderId, Side};
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    fn fill(trade: u64, ticks: u32, lots: u64) -> FillRow {
+        let level = LevelKey { market: MarketId(1), side: Side::Ask, ticks: Ticks(ticks) };
+        FillRow {
+            market: MarketId(1),
+            trade,
+            agg: trade,
+            n: 0,
+            tx: 0,
+            log: 0,
+            ticks: Ticks(ticks),
+            lots: Lots(lots),
+            maker_order: OrderId { level, index: 0 },
+            maker: AccountId(1),
+            maker_seq: 0,
+            maker_left: Lots(0),
+            taker: AccountId(2),
+            taker_seq: 0,
+            taker_side: Side::Bid,
+            fee_atoms: 0,
+        }
+    }
+
+    /// Goal: constant-time sums and extremes are those of the trades in the window, also after a restart from minute bars.
+    /// Method: three days of random trades, each answer computed again from the list.
+    #[test]
+    fn a_day_is_what_its_trades_say() {
+        let seed = std::env::var("HIFI_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(71);
+        eprintln!("HIFI_SEED={seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut ticker, mut bars, mut minutes) = (Ticker::default(), Bars::default(), std::collections::BTreeMap::new());
+        let (mut trades, mut now_ms): (Vec<(u64, u32, u64)>, u64) = (Vec::new(), 1_795_361_880_000);
+        assert_eq!(ticker.day(), None);
+        for trade in 1..=2_000_u64 {
+            now_ms += rng.random_range(1..260_000);
+            let (ticks, lots) = (rng.random_range(900..1_100), rng.random_range(1..50));
+            trades.push((now_ms, ticks, lots));
+            ticker.trade(now_ms, &fill(trade, ticks, lots), lots as u128 * 7);
+            bars.trade(now_ms, &fill(trade, ticks, lots), lots as u128 * 7);
+            minutes.extend(bars.iter().filter(|bar| bar.res_s == 60).map(|bar| (bar.open_ms, bar.clone())));
+
+            let day = ticker.day().unwrap();
+            let first = trades.partition_point(|(time_ms, ..)| *time_ms < day.open_ms);
+            let window = &trades[first..];
+            assert!(now_ms - day.open_ms > 86_400_000 - 60_000 && now_ms - day.open_ms < 86_400_000, "the window is a day");
+            assert_eq!((day.open.0, day.last.0, day.last_lots), (window[0].1, ticks, lots));
+            assert_eq!(day.high.0, window.iter().map(|(_, ticks, _)| *ticks).max().unwrap());
+            assert_eq!(day.low.0, window.iter().map(|(_, ticks, _)| *ticks).min().unwrap());
+            assert_eq!(day.lots, window.iter().map(|(.., lots)| *lots as u128).sum::<u128>());
+            assert_eq!((day.trades, day.quote_atoms), (window.len() as u64, day.lots * 7));
+            assert_eq!((day.first_trade, day.last_trade), (first as u64 + 1, trade));
+            assert_eq!(day.before.0, if first == 0 { window[0].1 } else { trades[first - 1].1 });
+            let restored = Ticker::restore(minutes.values(), now_ms).day().unwrap();
+            assert_eq!(Day { last_lots: lots, ..restored }, day, "restored from minute bars");
+        }
+        ticker.advance(now_ms + 2 * 86_400_000);
+        let empty = ticker.day().unwrap();
+        assert_eq!((empty.trades, empty.lots, empty.quote_atoms, empty.first_trade, empty.last_trade), (0, 0, 0, 0, 0));
+        assert_eq!((empty.open, empty.high, empty.low), (empty.last, empty.last, empty.last));
+    }
+}

@@ -108,6 +108,32 @@ async fn a_second_indexer_waits_for_the_first() {
     database.remove().await;
 }
 
+/// Goal: what a reader sees of the live state does not depend on a restart. Method: snapshots before and after one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_the_same_before_and_after_a_restart() {
+    let chain = Chain::new(Workload::new(seed(35)).blocks(120));
+    let database = Database::create().await;
+    let handle = Indexer::start(database.config(), chain.clone()).await.unwrap();
+    stored(&handle.feed, 120).await;
+    let before = handle.feed.snapshot();
+    handle.shutdown().await.unwrap();
+    let handle = Indexer::start(database.config(), chain).await.unwrap();
+    let after = handle.feed.snapshot();
+    assert_eq!((before.cursor, before.time_ms), (after.cursor, after.time_ms));
+    assert_eq!((&before.tokens, &before.accounts), (&after.tokens, &after.accounts));
+    for (one, other) in before.markets.iter().zip(&after.markets) {
+        assert_eq!((&one.market, one.head, &one.bars), (&other.market, other.head, &other.bars));
+        let records = |market: &indexer::MarketSnapshot| market.book.records().collect::<std::collections::BTreeMap<_, _>>();
+        let levels = |market: &indexer::MarketSnapshot| market.book.levels().collect::<std::collections::BTreeMap<_, _>>();
+        assert_eq!((records(one), levels(one)), (records(other), levels(other)));
+        let (one, other) = (one.ticker.day().unwrap(), other.ticker.day().unwrap());
+        // The size of the last trade is in no bar.
+        assert_eq!(one, indexer::project::Day { last_lots: one.last_lots, ..other });
+    }
+    handle.shutdown().await.unwrap();
+    database.remove().await;
+}
+
 /// A duplicate is an error, never ignored: rows that are there before their block stop the writer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_exists_already_halts_the_writer() {
