@@ -3,6 +3,9 @@
 mod chain;
 mod crash;
 mod execute;
+mod jsonrpc;
+mod malformed;
+mod mempool;
 mod store;
 mod trie;
 
