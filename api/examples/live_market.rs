@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let history = 1_000;
     let mut exchange = exchange::Exchange::new(exchange::seed(1), now_ms() - (history + 1) * 100);
     for _ in 0..history {
-        exchange.trade_now(20);
+        exchange.step(20, 100);
     }
     let config = api::Config::new(([127, 0, 0, 1], port).into(), "http://127.0.0.1:8545", 4434, exchange::EXCHANGE);
     let api = api::start(config, exchange.feed.clone(), None).await?;
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ = beat.tick() => {
                 // A block's time rises strictly and is close to the clock.
                 exchange.time_ms = exchange.time_ms.max(now_ms() - 100);
-                exchange.trade_now(20);
+                exchange.step(20, 100);
             }
             _ = tokio::signal::ctrl_c() => break,
         }

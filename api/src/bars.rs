@@ -118,6 +118,15 @@ impl Bars {
         Bars { known_from_ms: RESOLUTIONS_S.map(|res_s| now_ms - now_ms % (res_s as u64 * 1_000)), ..Bars::default() }
     }
 
+    /// All bars touched since `from_ms` have been put in: those that open later are complete. 0: there were none before.
+    pub fn known_since(&mut self, from_ms: u64) {
+        for (known, res_s) in self.known_from_ms.iter_mut().zip(RESOLUTIONS_S) {
+            let width_ms = res_s as u64 * 1_000;
+            let next_ms = if from_ms == 0 { 0 } else { from_ms - from_ms % width_ms + width_ms };
+            *known = next_ms.min(*known);
+        }
+    }
+
     /// From where on no bar that `interval` is made of is missing.
     pub fn known_from_ms(&self, interval: Interval) -> u64 {
         self.known_from_ms[place_of(interval.base_s())]

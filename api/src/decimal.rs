@@ -105,7 +105,7 @@ pub fn product_e8(price_e8: u128, size_e8: u128) -> u128 {
 
 /// value / size in units of 1e-8, rounded down; 0 when nothing was traded.
 pub fn quotient_e8(value_e8: u128, size_e8: u128) -> u128 {
-    if size_e8 == 0 { 0 } else { value_e8.saturating_mul(E8) / size_e8 }
+    value_e8.saturating_mul(E8).checked_div(size_e8).unwrap_or(0)
 }
 
 /// Exactly eight decimals: `3000.00000000`.
@@ -132,7 +132,7 @@ pub fn text_change_e8(from: u128, to: u128) -> String {
 
 /// Change in percent with three decimals, towards zero; `0.000` when there is nothing to compare with.
 pub fn text_change_percent(from: u128, to: u128) -> String {
-    let thousandths = if from == 0 { 0 } else { to.abs_diff(from).saturating_mul(100_000) / from };
+    let thousandths = to.abs_diff(from).saturating_mul(100_000).checked_div(from).unwrap_or(0);
     into_text(|out| {
         if to < from && thousandths > 0 {
             out.push(b'-');

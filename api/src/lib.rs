@@ -57,8 +57,10 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/v3/ticker/price", compat_read(Compat::TickerPrice))
         .route("/api/v3/ticker/bookTicker", compat_read(Compat::BookTicker))
         .route("/ws", any(server::compat_ws))
+        .route("/ws/", any(server::compat_ws))
         .route("/ws/{*tail}", any(server::compat_ws))
         .route("/stream", any(server::compat_ws))
+        .route("/stream/", any(server::compat_ws))
         .route("/stream/{*tail}", any(server::compat_ws))
         // native
         .route("/v1/ws", any(server::native_ws))

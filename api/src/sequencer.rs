@@ -14,7 +14,7 @@ use indexer::Update;
 use indexer::feed::{Feed, Next};
 use indexer::project::seq;
 use orderbook::{Event, MarketId};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -84,8 +84,8 @@ impl Core {
         let snapshot = feed.snapshot();
         let head = BlockHead { number: snapshot.cursor.block, hash: snapshot.cursor.hash, time_ms: snapshot.time_ms };
         let mut books = Books::from_snapshot(snapshot);
-        remember(&mut books, feed, head.number);
-        Core { live: true, head, seq: seq(head.number, 0), books, ring: VecDeque::new(), fanout: Fanout::default(), trades_seq: 0 }
+        let (seq, trades_seq) = remember(&mut books, feed, head.number);
+        Core { live: true, head, seq, books, ring: VecDeque::new(), fanout: Fanout::default(), trades_seq }
     }
 
     /// Follows one block: books first, then numbers.
@@ -147,16 +147,45 @@ impl Core {
     }
 }
 
-/// Newest trades of the blocks that the feed still holds, so that a fresh start does not wait for history.
-fn remember(books: &mut Books, feed: &Feed, head: u64) {
-    let Some((first, last)) = feed.held() else { return };
-    for update in (first..=last.min(head)).rev().filter_map(|block| feed.get(block)) {
+/// Takes over what the feed still holds of the blocks up to the snapshot: trades, bars and the streams' last numbers, so that a fresh start
+/// shows them before history can. Returns the last seq of `blocks` and of all trades.
+fn remember(books: &mut Books, feed: &Feed, head: u64) -> (u64, u64) {
+    let (mut last, mut last_trade) = (seq(head, 0), 0);
+    let Some((first, newest)) = feed.held() else { return (last, last_trade) };
+    let mut links: HashMap<(MarketId, bool), u64> = HashMap::new();
+    for update in (first..=newest.min(head)).rev().filter_map(|block| feed.get(block)) {
+        let block = update.block;
+        if block == head {
+            last = update.records.last().map_or(last, |record| seq(block, record.log));
+        }
         for fill in update.changes.fills.iter().rev() {
+            last_trade = last_trade.max(seq(block, fill.log));
+            links.entry((fill.market, true)).or_insert(seq(block, fill.log));
             if let Some(market) = books.markets.get_mut(&fill.market) {
                 market.remember(fill, update.time_ms);
             }
         }
+        for record in update.records.iter().rev().filter(|record| moves_book(&record.event)) {
+            if let Some(market) = market_of(&record.event) {
+                links.entry((market, false)).or_insert(seq(block, record.log));
+            }
+        }
+        for bar in &update.changes.candles {
+            if let Some(market) = books.markets.get_mut(&bar.market) {
+                market.bars.put(bar.clone());
+            }
+        }
+        if block == first {
+            let from_ms = if first <= 1 { 0 } else { update.time_ms };
+            books.markets.values_mut().for_each(|market| market.bars.known_since(from_ms));
+        }
     }
+    for ((market, is_trade), number) in links {
+        if let Some(market) = books.markets.get_mut(&market) {
+            *(if is_trade { &mut market.trades_seq } else { &mut market.book_seq }) = number;
+        }
+    }
+    (last, last_trade)
 }
 
 /// The thread's loop: until the feed is closed or the api is shut down.

@@ -63,9 +63,9 @@ pub fn frames(stream: Stream, state: &mut StreamState, block: &Applied, books: &
         Kind::AggTrade => {
             let rows: Vec<&FillRow> = fills().collect();
             let groups = rows.chunk_by(|a, b| a.agg == b.agg);
-            groups.map(|group| lossless(agg_trade(compat, block, group), seq_of(block, &group[group.len() - 1]))).collect()
+            groups.map(|group| lossless(agg_trade(compat, block, group), seq_of(block, group[group.len() - 1]))).collect()
         }
-        Kind::Depth => moved.map(|depth| depth_frame(depth)).into_iter().collect(),
+        Kind::Depth => moved.map(depth_frame).into_iter().collect(),
         Kind::DepthSecond => {
             if let Some(depth) = moved {
                 match &mut state.pending {

@@ -73,8 +73,20 @@ async fn rest_answers_have_the_documented_shapes() {
     );
     assert_eq!(
         server.read("/api/v3/klines?symbol=ETHUSDC&interval=1m").await,
-        json!([[START_MS, "3001.00000000", "3001.00000000", "3001.00000000", "3001.00000000", "0.50000000", START_MS + 59_999,
-                "1500.50000000", 1, "0.50000000", "1500.50000000", "0"]])
+        json!([[
+            START_MS,
+            "3001.00000000",
+            "3001.00000000",
+            "3001.00000000",
+            "3001.00000000",
+            "0.50000000",
+            START_MS + 59_999,
+            "1500.50000000",
+            1,
+            "0.50000000",
+            "1500.50000000",
+            "0"
+        ]])
     );
     let ticker = server.read("/api/v3/ticker/24hr?symbol=ETHUSDC").await;
     let full = json!({"symbol": "", "priceChange": "P", "priceChangePercent": "", "weightedAvgPrice": "P", "prevClosePrice": "P", "lastPrice": "P",
@@ -84,8 +96,11 @@ async fn rest_answers_have_the_documented_shapes() {
     assert_eq!((ticker["lastPrice"].as_str(), ticker["weightedAvgPrice"].as_str()), (Some("3001.00000000"), Some("3001.00000000")));
     same(&json!([full]), &server.read("/api/v3/ticker/24hr").await);
     let mini = server.read("/api/v3/ticker/24hr?symbols=%5B%22ETHUSDC%22%5D&type=MINI").await;
-    assert_eq!(mini[0].as_object().unwrap().len(), 11);
-    same(&json!([{"symbol": "", "bidPrice": "P", "bidQty": "P", "askPrice": "P", "askQty": "P"}]), &server.read("/api/v3/ticker/bookTicker").await);
+    assert_eq!(mini[0].as_object().unwrap().len(), 12);
+    same(
+        &json!([{"symbol": "", "bidPrice": "P", "bidQty": "P", "askPrice": "P", "askQty": "P"}]),
+        &server.read("/api/v3/ticker/bookTicker").await,
+    );
     // A market without a trade: zeros and -1.
     let none = server.read("/api/v3/ticker/24hr?symbol=SOLUSDC").await;
     assert_eq!((none["lastPrice"].as_str(), none["firstId"].as_i64(), none["count"].as_i64()), (Some("0.00000000"), Some(-1), Some(0)));
@@ -98,7 +113,8 @@ async fn events_have_the_documented_shapes() {
     let mut exchange = documented();
     let server = serve(&exchange).await;
     let mut ws = server.ws("/ws").await;
-    let names = ["trade", "aggTrade", "depth@100ms", "bookTicker", "kline_1m", "depth5", "ticker", "miniTicker"].map(|kind| format!("ethusdc@{kind}"));
+    let names = ["trade", "aggTrade", "depth@100ms", "bookTicker", "kline_1m", "depth5", "ticker", "miniTicker"]
+        .map(|kind| format!("ethusdc@{kind}"));
     let ack = ws.ask(&json!({"method": "SUBSCRIBE", "params": names, "id": 1}).to_string()).await;
     assert_eq!(ack, json!({"result": null, "id": 1}));
     // Values follow the acknowledgement at once: book ticker, candle, five levels, two tickers.
@@ -109,17 +125,28 @@ async fn events_have_the_documented_shapes() {
     let mut kinds = Vec::new();
     for _ in 0..8 {
         let event = ws.next().await;
-        let kind = event.get("e").and_then(Value::as_str).map_or_else(|| if event.get("u").is_some() { "bookTicker" } else { "depth5" }.to_owned(), str::to_owned);
+        let kind = event
+            .get("e")
+            .and_then(Value::as_str)
+            .map_or_else(|| if event.get("u").is_some() { "bookTicker" } else { "depth5" }.to_owned(), str::to_owned);
         let example = match kind.as_str() {
-            "depthUpdate" => json!({"e": "", "E": 1, "s": "", "U": 1, "u": 1, "b": [["P", "P"]], "a": [["P", "P"]], "bn": 1, "bh": "H", "cs": "", "cp": ""}),
-            "trade" => json!({"e": "", "E": 1, "s": "", "t": 1, "p": "P", "q": "P", "T": 1, "m": true, "M": true, "bn": 1, "li": 1, "tx": "H", "mk": "H", "tk": "H"}),
+            "depthUpdate" => {
+                json!({"e": "", "E": 1, "s": "", "U": 1, "u": 1, "b": [["P", "P"]], "a": [["P", "P"]], "bn": 1, "bh": "H", "cs": "", "cp": ""})
+            }
+            "trade" => {
+                json!({"e": "", "E": 1, "s": "", "t": 1, "p": "P", "q": "P", "T": 1, "m": true, "M": true, "bn": 1, "li": 1, "tx": "H", "mk": "H", "tk": "H"})
+            }
             "aggTrade" => json!({"e": "", "E": 1, "s": "", "a": 1, "p": "P", "q": "P", "f": 1, "l": 1, "T": 1, "m": true, "M": true}),
             "bookTicker" => json!({"u": 1, "s": "", "b": "P", "B": "P", "a": "P", "A": "P"}),
-            "kline" => json!({"e": "", "E": 1, "s": "", "k": {"t": 1, "T": 1, "s": "", "i": "", "f": 1, "L": 1, "o": "P", "c": "P", "h": "P", "l": "P", "v": "P",
-                "n": 1, "x": true, "q": "P", "V": "P", "Q": "P", "B": ""}}),
+            "kline" => {
+                json!({"e": "", "E": 1, "s": "", "k": {"t": 1, "T": 1, "s": "", "i": "", "f": 1, "L": 1, "o": "P", "c": "P", "h": "P", "l": "P", "v": "P",
+                "n": 1, "x": true, "q": "P", "V": "P", "Q": "P", "B": ""}})
+            }
             "depth5" => json!({"lastUpdateId": 1, "bids": [["P", "P"]], "asks": [["P", "P"]]}),
-            "24hrTicker" => json!({"e": "", "E": 1, "s": "", "p": "P", "P": "", "w": "P", "x": "P", "c": "P", "Q": "P", "b": "P", "B": "P", "a": "P", "A": "P",
-                "o": "P", "h": "P", "l": "P", "v": "P", "q": "P", "O": 1, "C": 1, "F": 1, "L": 1, "n": 1}),
+            "24hrTicker" => {
+                json!({"e": "", "E": 1, "s": "", "p": "P", "P": "", "w": "P", "x": "P", "c": "P", "Q": "P", "b": "P", "B": "P", "a": "P", "A": "P",
+                "o": "P", "h": "P", "l": "P", "v": "P", "q": "P", "O": 1, "C": 1, "F": 1, "L": 1, "n": 1})
+            }
             _ => json!({"e": "", "E": 1, "s": "", "c": "P", "o": "P", "h": "P", "l": "P", "v": "P", "q": "P"}),
         };
         same(&example, &event);
@@ -155,18 +182,34 @@ async fn control_methods() {
     let mut exchange = documented();
     let server = serve(&exchange).await;
     let mut ws = server.ws("/stream?streams=ethusdc@trade/ethusdc@depth@100ms").await;
-    assert_eq!(acked(&mut ws, json!({"method": "LIST_SUBSCRIPTIONS", "id": 3})).await, json!({"result": ["ethusdc@trade", "ethusdc@depth@100ms"], "id": 3}));
-    assert_eq!(acked(&mut ws, json!({"method": "GET_PROPERTY", "params": ["combined"], "id": "x"})).await, json!({"result": true, "id": "x"}));
-    assert_eq!(acked(&mut ws, json!({"method": "UNSUBSCRIBE", "params": ["ethusdc@depth@100ms"], "id": null})).await, json!({"result": null, "id": null}));
+    assert_eq!(
+        acked(&mut ws, json!({"method": "LIST_SUBSCRIPTIONS", "id": 3})).await,
+        json!({"result": ["ethusdc@trade", "ethusdc@depth@100ms"], "id": 3})
+    );
+    assert_eq!(
+        acked(&mut ws, json!({"method": "GET_PROPERTY", "params": ["combined"], "id": "x"})).await,
+        json!({"result": true, "id": "x"})
+    );
+    assert_eq!(
+        acked(&mut ws, json!({"method": "UNSUBSCRIBE", "params": ["ethusdc@depth@100ms"], "id": null})).await,
+        json!({"result": null, "id": null})
+    );
     exchange.block(vec![(owner(4), place(MarketId(1), Side::Ask, TimeInForce::Ioc, 300_000, 100))], 100);
     let event = ws.next().await;
     assert_eq!((event["stream"].as_str(), event["data"]["t"].as_u64()), (Some("ethusdc@trade"), Some(2)));
-    assert_eq!(acked(&mut ws, json!({"method": "SET_PROPERTY", "params": ["combined", false], "id": 5})).await, json!({"result": null, "id": 5}));
+    assert_eq!(
+        acked(&mut ws, json!({"method": "SET_PROPERTY", "params": ["combined", false], "id": 5})).await,
+        json!({"result": null, "id": 5})
+    );
     exchange.block(vec![(owner(4), place(MarketId(1), Side::Ask, TimeInForce::Ioc, 300_000, 100))], 100);
     assert_eq!(ws.next().await["t"], 3);
     let refusals = [
         (json!({"method": "SUBSCRIBE", "params": ["x@depth"], "id": 6}), 2, "Invalid request: unknown stream x@depth"),
-        (json!({"method": "SUBSCRIBE", "params": ["ethusdc@trade", "ethusdc@nothing"], "id": 7}), 2, "Invalid request: unknown stream ethusdc@nothing"),
+        (
+            json!({"method": "SUBSCRIBE", "params": ["ethusdc@trade", "ethusdc@nothing"], "id": 7}),
+            2,
+            "Invalid request: unknown stream ethusdc@nothing",
+        ),
         (json!({"method": "JUMP", "id": 8}), 2, "Invalid request: unknown method JUMP"),
         (json!({"method": "SET_PROPERTY", "params": ["colour", true], "id": 9}), 0, "Unknown property"),
         (json!({"method": "SET_PROPERTY", "params": ["combined", 1], "id": 10}), 1, "Invalid value type: expected Boolean"),
@@ -222,11 +265,17 @@ async fn candles_close_without_trades() {
     exchange.block(Vec::new(), 1_000);
     let (closed, next) = (ws.next().await, ws.next().await);
     assert_eq!((closed["k"]["x"].as_bool(), closed["k"]["t"].as_u64(), closed["k"]["n"].as_u64()), (Some(true), Some(START_MS), Some(1)));
-    assert_eq!((next["k"]["x"].as_bool(), next["k"]["t"].as_u64(), next["k"]["n"].as_u64()), (Some(false), Some(START_MS + 1_000), Some(0)));
+    assert_eq!(
+        (next["k"]["x"].as_bool(), next["k"]["t"].as_u64(), next["k"]["n"].as_u64()),
+        (Some(false), Some(START_MS + 1_000), Some(0))
+    );
     assert_eq!((next["k"]["o"].as_str(), next["k"]["f"].as_i64()), (Some("3001.00000000"), Some(-1)));
     exchange.block(Vec::new(), 1_000);
     let flat = ws.next().await;
-    assert_eq!((flat["k"]["x"].as_bool(), flat["k"]["t"].as_u64(), flat["k"]["v"].as_str()), (Some(true), Some(START_MS + 1_000), Some("0.00000000")));
+    assert_eq!(
+        (flat["k"]["x"].as_bool(), flat["k"]["t"].as_u64(), flat["k"]["v"].as_str()),
+        (Some(true), Some(START_MS + 1_000), Some("0.00000000"))
+    );
     server.handle.stop().await;
 }
 

@@ -74,26 +74,27 @@ impl Exchange {
         Exchange { engine, feed, rng: StdRng::seed_from_u64(seed), head, time_ms, nonce: 0, middle, orders: Vec::new() }
     }
 
-    /// Random blocks, up to `txs` transactions each; some are empty.
+    /// Random blocks, up to `txs` transactions each; some are empty, some come late.
     pub fn trade(&mut self, blocks: usize, txs: usize) {
         for _ in 0..blocks {
-            let count = if self.rng.random_ratio(1, 12) { 0 } else { self.rng.random_range(1..=txs) };
-            let commands = (0..count).map(|_| self.command()).collect();
+            let txs = if self.rng.random_ratio(1, 12) { 0 } else { txs };
             let step_ms = if self.rng.random_ratio(1, 40) { self.rng.random_range(1_000..90_000) } else { 100 };
-            self.block(commands, step_ms);
+            self.step(txs, step_ms);
         }
     }
 
-    /// One random block 100 ms later.
-    pub fn trade_now(&mut self, txs: usize) {
-        let commands = (0..self.rng.random_range(1..=txs)).map(|_| self.command()).collect();
-        self.block(commands, 100);
+    /// One random block.
+    pub fn step(&mut self, txs: usize, step_ms: u64) {
+        let count = if txs == 0 { 0 } else { self.rng.random_range(1..=txs) };
+        let commands = (0..count).map(|_| self.command()).collect();
+        self.block(commands, step_ms);
     }
 
     fn command(&mut self) -> (Address, Command) {
         let caller = owner(self.rng.random_range(0..TRADERS));
         let account = AccountId(0);
-        let some = |rng: &mut StdRng, orders: &[(Address, OrderId)]| orders[rng.random_range(orders.len().saturating_sub(200)..orders.len())];
+        let some =
+            |rng: &mut StdRng, orders: &[(Address, OrderId)]| orders[rng.random_range(orders.len().saturating_sub(200)..orders.len())];
         let command = match self.rng.random_range(0..100) {
             55..80 if !self.orders.is_empty() => {
                 let (owner, order) = some(&mut self.rng, &self.orders);
@@ -103,9 +104,7 @@ impl Exchange {
                 let (owner, order) = some(&mut self.rng, &self.orders);
                 return (owner, Command::Reduce { account, order, left: Lots(self.rng.random_range(0..500)) });
             }
-            85..92 if !self.orders.is_empty() => {
-                Command::Claim { orders: (0..4).map(|_| some(&mut self.rng, &self.orders).1).collect() }
-            }
+            85..92 if !self.orders.is_empty() => Command::Claim { orders: (0..4).map(|_| some(&mut self.rng, &self.orders).1).collect() },
             _ => self.random_place(),
         };
         (caller, command)

@@ -15,20 +15,120 @@ const FRAMES: usize = 50_000;
 const RPC: usize = 10_000;
 
 const PATHS: [&str; 16] = [
-    "/api/v3/depth", "/api/v3/trades", "/api/v3/aggTrades", "/api/v3/klines", "/api/v3/ticker/24hr", "/api/v3/ticker/bookTicker", "/api/v3/exchangeInfo",
-    "/v1/candles", "/v1/markets/1/depth", "/v1/markets", "/v1/status", "/v1/markets/-1/depth", "/api/v3/%zz", "/api//v3", "/v1/markets/99999999999/depth", "/api/v3",
+    "/api/v3/depth",
+    "/api/v3/trades",
+    "/api/v3/aggTrades",
+    "/api/v3/klines",
+    "/api/v3/ticker/24hr",
+    "/api/v3/ticker/bookTicker",
+    "/api/v3/exchangeInfo",
+    "/v1/candles",
+    "/v1/markets/1/depth",
+    "/v1/markets",
+    "/v1/status",
+    "/v1/markets/-1/depth",
+    "/api/v3/%zz",
+    "/api//v3",
+    "/v1/markets/99999999999/depth",
+    "/api/v3",
 ];
 const NAMES: [&str; 18] = [
-    "symbol", "symbols", "limit", "interval", "startTime", "endTime", "fromId", "timeZone", "type", "market", "from_ms", "to_ms", "fill", "levels", "x", "%00", "%ff", "",
+    "symbol",
+    "symbols",
+    "limit",
+    "interval",
+    "startTime",
+    "endTime",
+    "fromId",
+    "timeZone",
+    "type",
+    "market",
+    "from_ms",
+    "to_ms",
+    "fill",
+    "levels",
+    "x",
+    "%00",
+    "%ff",
+    "",
 ];
 const VALUES: [&str; 30] = [
-    "ETHUSDC", "ethusdc", "NOSUCH", "%5B%22ETHUSDC%22%5D", "%5B", "[]", "0", "1", "-1", "5000", "5001", "1000", "18446744073709551615", "9007199254740991", "1e9", "1m", "1M", "7m",
-    "1s", "FULL", "MINI", "prev", "%", "%f", "%E2%82%AC", "%00", "a+b", "", "999999999999999999999999999", "1795361880000",
+    "ETHUSDC",
+    "ethusdc",
+    "NOSUCH",
+    "%5B%22ETHUSDC%22%5D",
+    "%5B",
+    "[]",
+    "0",
+    "1",
+    "-1",
+    "5000",
+    "5001",
+    "1000",
+    "18446744073709551615",
+    "9007199254740991",
+    "1e9",
+    "1m",
+    "1M",
+    "7m",
+    "1s",
+    "FULL",
+    "MINI",
+    "prev",
+    "%",
+    "%f",
+    "%E2%82%AC",
+    "%00",
+    "a+b",
+    "",
+    "999999999999999999999999999",
+    "1795361880000",
 ];
 const PIECES: [&str; 44] = [
-    "{", "}", "[", "]", ":", ",", "\"", "\\", "null", "true", "1", "-1", "1e308", "9223372036854775808", "\"id\"", "\"method\"", "\"params\"", "\"SUBSCRIBE\"", "\"UNSUBSCRIBE\"",
-    "\"LIST_SUBSCRIPTIONS\"", "\"SET_PROPERTY\"", "\"combined\"", "\"ethusdc@depth\"", "\"@\"", "\"!\"", "\"op\"", "\"sub\"", "\"unsub\"", "\"list\"", "\"ping\"", "\"t\"", "\"channel\"",
-    "\"depth\"", "\"book\"", "\"blocks\"", "\"candles\"", "\"interval\"", "\"1m\"", "\"market\"", "\"from\"", "\"eth_chainId\"", "\u{0}", "\u{1f4a5}", " ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "\"",
+    "\\",
+    "null",
+    "true",
+    "1",
+    "-1",
+    "1e308",
+    "9223372036854775808",
+    "\"id\"",
+    "\"method\"",
+    "\"params\"",
+    "\"SUBSCRIBE\"",
+    "\"UNSUBSCRIBE\"",
+    "\"LIST_SUBSCRIPTIONS\"",
+    "\"SET_PROPERTY\"",
+    "\"combined\"",
+    "\"ethusdc@depth\"",
+    "\"@\"",
+    "\"!\"",
+    "\"op\"",
+    "\"sub\"",
+    "\"unsub\"",
+    "\"list\"",
+    "\"ping\"",
+    "\"t\"",
+    "\"channel\"",
+    "\"depth\"",
+    "\"book\"",
+    "\"blocks\"",
+    "\"candles\"",
+    "\"interval\"",
+    "\"1m\"",
+    "\"market\"",
+    "\"from\"",
+    "\"eth_chainId\"",
+    "\u{0}",
+    "\u{1f4a5}",
+    " ",
 ];
 
 /// Mostly well-formed requests with wrong values; else a soup of pieces.
@@ -52,7 +152,8 @@ fn frame(rng: &mut StdRng) -> String {
 }
 
 fn query(rng: &mut StdRng) -> String {
-    let pairs: Vec<String> = (0..rng.random_range(0..6)).map(|_| format!("{}={}", NAMES.choose(rng).unwrap(), VALUES.choose(rng).unwrap())).collect();
+    let pairs: Vec<String> =
+        (0..rng.random_range(0..6)).map(|_| format!("{}={}", NAMES.choose(rng).unwrap(), VALUES.choose(rng).unwrap())).collect();
     format!("{}?{}", PATHS.choose(rng).unwrap(), pairs.join("&"))
 }
 
@@ -80,7 +181,11 @@ async fn pipelined(addr: std::net::SocketAddr, asked: &[String], write: impl Fn(
             let (end, total) = loop {
                 if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                     let head = String::from_utf8_lossy(&buffer[..end]).to_lowercase();
-                    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()).and_then(|text| text.parse::<usize>().ok());
+                    let length = head
+                        .split("content-length: ")
+                        .nth(1)
+                        .and_then(|rest| rest.split("\r\n").next())
+                        .and_then(|text| text.parse::<usize>().ok());
                     let total = end + 4 + length.unwrap_or_else(|| panic!("{asked}: {head}"));
                     if buffer.len() >= total {
                         break (end, total);
@@ -128,7 +233,11 @@ async fn a_hundred_thousand_malformed_inputs() {
                     for text in frames {
                         writing.send(Message::text(text)).await.unwrap();
                     }
-                    let last = if path == "/ws" { r#"{"method":"GET_PROPERTY","params":["combined"],"id":"last"}"# } else { r#"{"op":"list","id":"last"}"# };
+                    let last = if path == "/ws" {
+                        r#"{"method":"GET_PROPERTY","params":["combined"],"id":"last"}"#
+                    } else {
+                        r#"{"op":"list","id":"last"}"#
+                    };
                     writing.send(Message::text(last)).await.unwrap();
                 };
                 // Every frame gets an answer, and the socket lives to the last.
@@ -138,7 +247,8 @@ async fn a_hundred_thousand_malformed_inputs() {
                         let message = reading.next().await.expect("open").expect("no protocol error");
                         let Message::Text(text) = message else { continue };
                         let answer: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-                        answers += usize::from(answer.get("result").is_some() || answer.get("code").is_some() || answer.get("op").is_some());
+                        answers +=
+                            usize::from(answer.get("result").is_some() || answer.get("code").is_some() || answer.get("op").is_some());
                         if answer["id"] == "last" {
                             return answers;
                         }

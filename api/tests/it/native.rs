@@ -43,8 +43,18 @@ async fn rest_bodies() {
     assert_eq!(server.get("/health").await.status, 200);
     assert_eq!(server.get("/ready").await.status, 200);
     let metrics = server.get("/metrics").await.body;
-    for name in ["hifi_sequencer_block_us", "hifi_sequencer_lag_blocks", "hifi_fanout_messages_total", "hifi_fanout_queue_bytes", "hifi_fanout_merged_total",
-        "hifi_fanout_conflated_total", "hifi_fanout_closed_total", "hifi_rest_us", "hifi_submit_us", "hifi_sockets"] {
+    for name in [
+        "hifi_sequencer_block_us",
+        "hifi_sequencer_lag_blocks",
+        "hifi_fanout_messages_total",
+        "hifi_fanout_queue_bytes",
+        "hifi_fanout_merged_total",
+        "hifi_fanout_conflated_total",
+        "hifi_fanout_closed_total",
+        "hifi_rest_us",
+        "hifi_submit_us",
+        "hifi_sockets",
+    ] {
         assert!(metrics.contains(&format!("# TYPE {name} ")), "{name}");
     }
     server.handle.stop().await;
@@ -64,19 +74,35 @@ async fn messages_and_records() {
     assert_eq!(ws.ask(r#"{"op":"sub","id":1,"channel":"depth","market":1}"#).await, json!({"op": "ok", "id": 1, "sub": 1}));
     let snapshot = ws.next().await;
     same(&head("depth", json!({"bids": null, "asks": null, "crc": 1, "book_hash": "H"})), &snapshot);
-    assert_eq!((snapshot["type"].as_str(), snapshot["prev"].as_u64(), snapshot["data"]["crc"].as_u64()), (Some("snapshot"), Some(0), Some(278_947_946)));
+    assert_eq!(
+        (snapshot["type"].as_str(), snapshot["prev"].as_u64(), snapshot["data"]["crc"].as_u64()),
+        (Some("snapshot"), Some(0), Some(278_947_946))
+    );
 
     ws.ask(r#"{"op":"sub","id":2,"channel":"book","market":1,"commit":"executed"}"#).await;
     let book = ws.next().await;
     let order = json!({"order": "", "account": 1, "owner": "H", "side": "", "ticks": 1, "lots": 1, "left": 1, "expiry": 1, "seq": 1});
     same(&head("book", json!({"part": 1, "parts": 1, "orders": [order]})), &book);
     let orders = book["data"]["orders"].as_array().unwrap();
-    let shown: Vec<_> = orders.iter().map(|row| (row["side"].as_str().unwrap(), row["ticks"].as_u64().unwrap(), row["lots"].as_u64().unwrap(), row["left"].as_u64().unwrap())).collect();
-    assert_eq!(shown, [("bid", 300_000, 1_000, 1_000), ("ask", 300_100, 10_000, 5_000), ("ask", 300_100, 7_500, 7_500), ("ask", 300_200, 500, 500)]);
+    let shown: Vec<_> = orders
+        .iter()
+        .map(|row| {
+            (row["side"].as_str().unwrap(), row["ticks"].as_u64().unwrap(), row["lots"].as_u64().unwrap(), row["left"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [("bid", 300_000, 1_000, 1_000), ("ask", 300_100, 10_000, 5_000), ("ask", 300_100, 7_500, 7_500), ("ask", 300_200, 500, 500)]
+    );
     assert_eq!(orders[1]["seq"].as_u64(), Some((2 << 20) + 1));
     assert_eq!(orders[1]["owner"], format!("{:#x}", owner(1)));
 
-    for (id, request) in [(3, r#""channel":"trades""#), (4, r#""channel":"trades","market":1"#), (5, r#""channel":"blocks""#), (6, r#""channel":"blocks","records":false"#)] {
+    for (id, request) in [
+        (3, r#""channel":"trades""#),
+        (4, r#""channel":"trades","market":1"#),
+        (5, r#""channel":"blocks""#),
+        (6, r#""channel":"blocks","records":false"#),
+    ] {
         assert_eq!(ws.ask(&format!("{{\"op\":\"sub\",\"id\":{id},{request}}}")).await, json!({"op": "ok", "id": id, "sub": id}));
     }
     ws.ask(r#"{"op":"sub","id":7,"channel":"candles","market":1,"interval":"1m"}"#).await;
@@ -96,9 +122,22 @@ async fn messages_and_records() {
         vec![
             (owner(4), place(ETH, Side::Bid, TimeInForce::Gtc, 300_100, 6_000)),
             (owner(1), Command::Cancel { account: AccountId(0), order: cancelled }),
-            (owner(1), Command::Claim { orders: vec![OrderId { level: LevelKey { market: ETH, side: Side::Ask, ticks: Ticks(300_100) }, index: 0 }] }),
+            (
+                owner(1),
+                Command::Claim {
+                    orders: vec![OrderId { level: LevelKey { market: ETH, side: Side::Ask, ticks: Ticks(300_100) }, index: 0 }],
+                },
+            ),
             (owner(6), place(ETH, Side::Bid, TimeInForce::PostOnly, 300_100, 1)),
-            (owner(7), Command::Deposit { account: AccountId(0), token: crate::exchange::LISTED[0].0, atoms: alloy_primitives::U256::from(9_u8), settle: Vec::new() }),
+            (
+                owner(7),
+                Command::Deposit {
+                    account: AccountId(0),
+                    token: crate::exchange::LISTED[0].0,
+                    atoms: alloy_primitives::U256::from(9_u8),
+                    settle: Vec::new(),
+                },
+            ),
         ],
         100,
     );
@@ -117,7 +156,9 @@ async fn messages_and_records() {
         row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         row
     };
-    let fill = with(json!({"trade": 1, "agg": 1, "order": "", "maker": 1, "maker_owner": "H", "taker": 1, "taker_owner": "H", "taker_side": "", "ticks": 1, "lots": 1, "left": 1}));
+    let fill = with(
+        json!({"trade": 1, "agg": 1, "order": "", "maker": 1, "maker_owner": "H", "taker": 1, "taker_owner": "H", "taker_side": "", "ticks": 1, "lots": 1, "left": 1}),
+    );
     for sub in [3, 4] {
         assert_eq!(of(sub)["channel"], "trades");
         assert_eq!(of(sub).get("market").is_some(), sub == 4);
@@ -174,7 +215,11 @@ async fn refusals() {
     ];
     for (request, code, reason) in cases {
         let answer = ws.ask(request).await;
-        assert_eq!((answer["op"].as_str(), answer["id"].as_u64(), answer["code"].as_i64(), answer["reason"].as_str()), (Some("error"), Some(5), Some(code), Some(reason)), "{request}");
+        assert_eq!(
+            (answer["op"].as_str(), answer["id"].as_u64(), answer["code"].as_i64(), answer["reason"].as_str()),
+            (Some("error"), Some(5), Some(code), Some(reason)),
+            "{request}"
+        );
     }
     assert_eq!(ws.ask(r#"{"op":"sub","id":5,"channel":"book","market":99}"#).await["message"], "highest is 4");
     assert_eq!(ws.ask("[").await["code"], -1100);

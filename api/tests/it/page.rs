@@ -87,9 +87,12 @@ async fn calls_reach_the_node_as_they_are() {
                     stream.read_buf(&mut bytes).await.unwrap();
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length: usize = head.to_lowercase().split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+                    let length: usize =
+                        head.to_lowercase().split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
                     if body.len() == length {
-                        let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+                        let answer = format!(
+                            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                        );
                         stream.write_all(answer.as_bytes()).await.unwrap();
                         return;
                     }

@@ -38,7 +38,10 @@ async fn q02_no_times_in_books() {
     let exchange = documented();
     let server = serve(&exchange).await;
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<HashSet<_>>();
-    let mut found = vec![names(&server.read("/api/v3/depth?symbol=ETHUSDC").await), names(&server.read("/api/v3/ticker/bookTicker?symbol=ETHUSDC").await)];
+    let mut found = vec![
+        names(&server.read("/api/v3/depth?symbol=ETHUSDC").await),
+        names(&server.read("/api/v3/ticker/bookTicker?symbol=ETHUSDC").await),
+    ];
     let mut ws = server.ws("/ws/ethusdc@bookTicker/ethusdc@depth20").await;
     found.extend([names(&ws.next().await), names(&ws.next().await)]);
     for names in found {
@@ -52,7 +55,8 @@ async fn q03_no_key_that_means_something_else() {
     let mut exchange = Exchange::new(seed(33), START_MS);
     let server = serve(&exchange).await;
     let kinds = ["trade", "aggTrade", "depth@100ms", "depth", "bookTicker", "kline_1m", "depth10", "ticker", "miniTicker"];
-    let streams: Vec<String> = ["eth", "btc", "mon", "sol"].iter().flat_map(|base| kinds.map(|kind| format!("{base}usdc@{kind}"))).collect();
+    let streams: Vec<String> =
+        ["eth", "btc", "mon", "sol"].iter().flat_map(|base| kinds.map(|kind| format!("{base}usdc@{kind}"))).collect();
     let mut raw = server.ws(&format!("/ws/{}", streams.join("/"))).await;
     let mut combined = server.ws(&format!("/stream?streams={}", streams.join("/"))).await;
     exchange.trade(60, 20);
@@ -103,8 +107,18 @@ async fn q06_exchange_info_is_what_strict_clients_read() {
     for market in server.read("/api/v3/exchangeInfo").await["symbols"].as_array().unwrap() {
         assert_eq!(market["filters"][0]["filterType"], "PRICE_FILTER");
         assert_eq!((&market["permissions"], &market["permissionSets"]), (&json!(["SPOT"]), &json!([["SPOT"]])));
-        for name in ["baseAssetPrecision", "quotePrecision", "quoteAssetPrecision", "orderTypes", "icebergAllowed", "ocoAllowed", "quoteOrderQtyMarketAllowed",
-            "allowTrailingStop", "isSpotTradingAllowed", "isMarginTradingAllowed"] {
+        for name in [
+            "baseAssetPrecision",
+            "quotePrecision",
+            "quoteAssetPrecision",
+            "orderTypes",
+            "icebergAllowed",
+            "ocoAllowed",
+            "quoteOrderQtyMarketAllowed",
+            "allowTrailingStop",
+            "isSpotTradingAllowed",
+            "isMarginTradingAllowed",
+        ] {
             assert!(market.get(name).is_some(), "{name}");
         }
         let known = ["LIMIT", "LIMIT_MAKER", "MARKET"];
@@ -160,7 +174,14 @@ async fn q08_update_ids_have_no_hole_and_snapshots_fit_them() {
             emitted.insert(last);
         }
         assert!(emitted.contains(&u), "{u} was never emitted");
-        let side = |name: &str| depth[name].as_array().unwrap().iter().map(|row| row[0].as_str().unwrap().replace('.', "").parse::<u64>().unwrap()).collect::<Vec<_>>();
+        let side = |name: &str| {
+            depth[name]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row[0].as_str().unwrap().replace('.', "").parse::<u64>().unwrap())
+                .collect::<Vec<_>>()
+        };
         let (bids, asks) = (side("bids"), side("asks"));
         assert!(bids.windows(2).all(|pair| pair[0] > pair[1]) && asks.windows(2).all(|pair| pair[0] < pair[1]) && bids[0] < asks[0]);
         assert!(bids.iter().chain(&asks).all(|price| price % 1_000_000 == 0), "on the tick grid");
@@ -186,7 +207,10 @@ async fn q09_trades_are_contiguous_and_candles_equal_them() {
         if event["e"] == "trade" { trades.push(event) } else { aggregates.push(event) }
     }
     for (event, row) in trades.iter().zip(rest) {
-        assert_eq!((&event["t"], &event["p"], &event["q"], &event["T"], &event["m"]), (&row["id"], &row["price"], &row["qty"], &row["time"], &row["isBuyerMaker"]));
+        assert_eq!(
+            (&event["t"], &event["p"], &event["q"], &event["T"], &event["m"]),
+            (&row["id"], &row["price"], &row["qty"], &row["time"], &row["isBuyerMaker"])
+        );
     }
     let mut next = 1;
     for (at, row) in aggregates.iter().enumerate() {

@@ -53,7 +53,9 @@ async fn a_cut_reader_loses_and_repeats_nothing() {
             exchange.trade(3, 15);
             server.caught_up(&exchange).await;
             let mut missed = drain(&mut ws).await;
-            while missed.last().or(read.last()).is_none_or(|last| last["block"].as_u64() < Some(exchange.head.block)) && channel.contains("blocks") {
+            while missed.last().or(read.last()).is_none_or(|last| last["block"].as_u64() < Some(exchange.head.block))
+                && channel.contains("blocks")
+            {
                 missed.extend(drain(&mut ws).await);
             }
             // Cut somewhere inside what arrived.
@@ -87,7 +89,10 @@ async fn what_is_not_held_is_refused_with_the_first_number_that_is() {
     assert_eq!(ring_from, exchange.head.block - 49);
     let mut ws = server.ws("/v1/ws").await;
     let refused = subscribe(&mut ws, r#""channel":"blocks""#, Some((ring_from << 20) - 1)).await;
-    assert_eq!(refused, json!({"op": "error", "id": 1, "code": -4100, "reason": "not_held", "message": format!("first seq held is {}", ring_from << 20)}));
+    assert_eq!(
+        refused,
+        json!({"op": "error", "id": 1, "code": -4100, "reason": "not_held", "message": format!("first seq held is {}", ring_from << 20)})
+    );
     assert_eq!(subscribe(&mut ws, r#""channel":"blocks""#, Some(ring_from << 20)).await["op"], "ok");
     assert_eq!(drain_until(&mut ws, exchange.head.block).await, 50);
     // A number of the future waits for it.

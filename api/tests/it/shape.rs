@@ -36,7 +36,10 @@ fn compare(path: &str, example: &Value, found: &Value) {
         }
         (Value::String(kind), Value::String(text)) if kind == "P" => assert!(is_e8(text), "{path}: {text} has not eight decimals"),
         (Value::String(kind), Value::String(text)) if kind == "H" => {
-            assert!(text.starts_with("0x") && text[2..].bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()), "{path}: {text}");
+            assert!(
+                text.starts_with("0x") && text[2..].bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()),
+                "{path}: {text}"
+            );
         }
         (Value::String(_), Value::String(_)) | (Value::Number(_), Value::Number(_)) | (Value::Bool(_), Value::Bool(_)) => {}
         _ => panic!("{path}: expected {example}, found {found}"),

@@ -18,10 +18,13 @@ async fn tight(addr: SocketAddr, path: &str) -> Ws {
     socket.set_recv_buffer_size(4 << 10).unwrap();
     let stream = socket.connect(addr).await.unwrap();
     let stream = tokio_tungstenite::MaybeTlsStream::Plain(stream);
-    let (socket, _) =
-        tokio_tungstenite::client_async_with_config(format!("ws://{addr}{path}"), stream, Some(WebSocketConfig::default().read_buffer_size(4 << 10)))
-            .await
-            .unwrap();
+    let (socket, _) = tokio_tungstenite::client_async_with_config(
+        format!("ws://{addr}{path}"),
+        stream,
+        Some(WebSocketConfig::default().read_buffer_size(4 << 10)),
+    )
+    .await
+    .unwrap();
     Ws { socket, seen: Vec::new() }
 }
 
@@ -69,7 +72,8 @@ async fn a_lossless_reader_that_stalls_is_closed_with_its_seq_and_resumes() {
     let mut again = server.ws("/v1/ws").await;
     again.send(&format!("{{\"op\":\"sub\",\"id\":1,\"channel\":\"blocks\",\"from\":{}}}", last.0 + 1)).await;
     let messages = again.until(|message| message["block"].as_u64() == Some(exchange.head.block)).await;
-    let blocks: Vec<u64> = messages.iter().filter(|message| message.get("seq").is_some()).map(|message| message["block"].as_u64().unwrap()).collect();
+    let blocks: Vec<u64> =
+        messages.iter().filter(|message| message.get("seq").is_some()).map(|message| message["block"].as_u64().unwrap()).collect();
     assert_eq!(blocks, (last.1 + 1..=exchange.head.block).collect::<Vec<_>>());
     server.handle.stop().await;
 }
@@ -100,7 +104,11 @@ async fn merged_differences_give_the_same_book() {
         for (side, rows) in sides.iter_mut().zip([bids, asks]) {
             for row in rows.as_array().unwrap() {
                 let price = row[0].as_str().unwrap().to_owned();
-                if row[1] == "0.00000000" { side.remove(&price) } else { side.insert(price, row[1].clone()) };
+                if row[1] == "0.00000000" {
+                    side.remove(&price)
+                } else {
+                    side.insert(price, row[1].clone())
+                };
             }
         }
     };
