@@ -226,6 +226,11 @@ impl Outbox {
     /// The close of a reader that does not keep up.
     pub fn slow(&self) -> Close {
         self.totals.closed.fetch_add(1, Ordering::Relaxed);
+        self.slow_now()
+    }
+
+    /// The same, once more: a chunk that was being written when the reader was judged has gone out since.
+    pub fn slow_now(&self) -> Close {
         Close::new(SLOW, format!("slow seq={}", self.written.load(Ordering::Relaxed)))
     }
 

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::limit::{Bucket, Peer};
-use crate::outbox::{Close, Outbox, POLICY, RATE, SHUTDOWN, TOO_BIG};
+use crate::outbox::{Close, Outbox, POLICY, RATE, SHUTDOWN, SLOW, TOO_BIG};
 use crate::state::Shared;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
@@ -84,6 +84,7 @@ async fn run<S: Session>(mut socket: WebSocket, shared: &Shared, outbox: Arc<Out
     let close = serve(&mut socket, shared, &outbox, &mut session).await;
     session.end(shared, &outbox);
     if let Some(close) = close {
+        let close = if close.code == SLOW { outbox.slow_now() } else { close };
         tracing::debug!(socket = outbox.id, code = close.code, reason = close.reason, "websocket ends");
         let frame = Message::Close(Some(CloseFrame { code: close.code, reason: close.reason.into() }));
         let farewell = async {

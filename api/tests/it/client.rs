@@ -25,10 +25,15 @@ pub async fn serve(exchange: &Exchange) -> Server {
 }
 
 pub async fn serve_with(exchange: &Exchange, change: impl FnOnce(&mut api::Config)) -> Server {
+    serve_feed(exchange.feed.clone(), None, change).await
+}
+
+/// An api over any feed, with history or without.
+pub async fn serve_feed(feed: indexer::Feed, reader: Option<indexer::Reader>, change: impl FnOnce(&mut api::Config)) -> Server {
     let mut config = api::Config::new(([127, 0, 0, 1], 0).into(), "http://127.0.0.1:1", 4434, EXCHANGE);
     config.web_dir = "/nonexistent".into();
     change(&mut config);
-    let handle = api::start(config, exchange.feed.clone(), None).await.expect("loopback is free");
+    let handle = api::start(config, feed, reader).await.expect("loopback is free");
     Server { addr: handle.addr, handle }
 }
 

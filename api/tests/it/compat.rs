@@ -50,7 +50,7 @@ async fn rest_answers_have_the_documented_shapes() {
     assert_eq!(names, ["ETHUSDC", "BTCUSDC", "MONUSDC", "SOLUSDC"]);
 
     let depth = server.get("/api/v3/depth?symbol=ETHUSDC&limit=5").await;
-    let u = (3_u64 << 20) + 0;
+    let u = 3_u64 << 20;
     assert_eq!(
         depth.body,
         format!(

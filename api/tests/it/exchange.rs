@@ -36,6 +36,8 @@ pub fn seed(default: u64) -> u64 {
 pub struct Exchange {
     pub engine: Engine,
     pub feed: Feed,
+    /// All blocks made.
+    pub blocks: Vec<Arc<Block>>,
     pub rng: StdRng,
     pub head: Cursor,
     pub time_ms: u64,
@@ -71,7 +73,7 @@ impl Exchange {
         let names = LISTED.iter().map(|row| (row.0, row.2.to_owned())).chain([(USDC, "USDC".to_owned())]).collect();
         let feed = Feed::new(State::new(EXCHANGE, head), 0, ring, 512 << 20, names);
         let middle = [LISTED[0].5, LISTED[1].5, LISTED[2].5, LISTED[3].5];
-        Exchange { engine, feed, rng: StdRng::seed_from_u64(seed), head, time_ms, nonce: 0, middle, orders: Vec::new() }
+        Exchange { engine, feed, blocks: Vec::new(), rng: StdRng::seed_from_u64(seed), head, time_ms, nonce: 0, middle, orders: Vec::new() }
     }
 
     /// Random blocks, up to `txs` transactions each; some are empty, some come late.
@@ -150,6 +152,8 @@ impl Exchange {
         let gas_used = 50_000 * txs.len() as u64;
         let block = Block { number, hash, parent: self.head.hash, time_ms: self.time_ms, base_fee: 100, gas_used, txs };
         self.head = Cursor { block: number, hash };
+        let block = Arc::new(block);
+        self.blocks.push(block.clone());
         self.feed.apply(&block).expect("the engine's blocks follow each other")
     }
 }

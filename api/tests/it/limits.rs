@@ -173,9 +173,9 @@ async fn an_address_in_use_is_told() {
     let exchange = Exchange::new(1, START_MS);
     let server = serve_with(&exchange, |_| {}).await;
     let config = api::Config::new(server.addr, "http://127.0.0.1:1", 1, crate::exchange::EXCHANGE);
-    let error = api::start(config, exchange.feed.clone(), None).await.err().expect("the port is taken");
+    let error = api::start(config, exchange.feed.clone(), None).await.expect_err("the port is taken");
     assert!(error.to_string().starts_with(&format!("cannot listen on {}", server.addr)), "{error}");
     let config = api::Config::new(([127, 0, 0, 1], 0).into(), "ftp://x", 1, crate::exchange::EXCHANGE);
-    assert!(api::start(config, exchange.feed.clone(), None).await.err().expect("no http").to_string().contains("--rpc-url"));
+    assert!(api::start(config, exchange.feed.clone(), None).await.expect_err("no http").to_string().contains("--rpc-url"));
     server.handle.stop().await;
 }

@@ -4,6 +4,7 @@ mod client;
 mod compat;
 mod exchange;
 mod fuzz;
+mod history;
 mod law;
 mod limits;
 mod native;
