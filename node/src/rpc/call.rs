@@ -172,10 +172,9 @@ impl Simulation {
             && let TxKind::Call(to) = self.tx.kind
             && self.codeless(to)?
             && high >= TRANSFER_GAS
+            && self.run(TRANSFER_GAS)?.is_success()
         {
-            if self.run(TRANSFER_GAS)?.is_success() {
-                return Ok(TRANSFER_GAS);
-            }
+            return Ok(TRANSFER_GAS);
         }
         let used = match self.run(high)? {
             ExecutionResult::Success { gas, .. } => gas.tx_gas_used().max(gas.total_gas_spent()),

@@ -94,6 +94,10 @@ impl Default for RpcLimits {
     }
 }
 
+/// Marks requests that came over a WebSocket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Upgraded;
+
 /// What jsonrpsee answers when a response is over its limit, and what we answer instead.
 const TOO_BIG: i32 = -32008;
 
@@ -207,6 +211,10 @@ impl Gate {
     }
 
     fn refused(&self, request: &Request<'_>) -> Option<ErrorObject<'static>> {
+        let follows = matches!(&*request.method, "eth_subscribe" | "eth_unsubscribe");
+        if follows && request.extensions.get::<Upgraded>().is_none() {
+            return Some(ErrorObject::owned(-32601, "notifications not supported: subscribe over a websocket", None::<()>));
+        }
         let depth = request.params.as_ref().map_or(0, |params| depth(params.get()));
         let limit = self.context.limits.depth;
         (depth > limit).then(|| ErrorObject::owned(-32700, format!("parse error: JSON nested deeper than {limit}"), None::<()>))

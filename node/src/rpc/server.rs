@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::limits::Gate;
+use super::limits::{Gate, Upgraded};
 use super::subscribe::HexIds;
 use super::{Context, table};
 use crate::NodeError;
@@ -181,6 +181,9 @@ async fn connection(door: Arc<Door>, socket: TcpStream, address: IpAddr, id: u64
             }
             let mut request = request.map(HttpBody::new);
             request.extensions_mut().insert(peer);
+            if upgrade {
+                request.extensions_mut().insert(Upgraded);
+            }
             service.call(request).await.map_err(std::io::Error::other)
         });
         answer

@@ -565,6 +565,38 @@ async fn subscriptions_sockets_and_connections_are_bounded() {
     chain.handle.shutdown().await;
 }
 
+/// A reader that does not read is closed once its queue is full; the node goes on and memory stays bounded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_subscriber_is_closed() {
+    let chain = Chain::start(|config| config.block_interval = Duration::from_secs(3_600)).await;
+    let mut socket = connect(chain.handle.rpc_addr).await;
+    ask(&mut socket, 1, "eth_subscribe", json!(["newPendingTransactions", true])).await;
+    next(&mut socket, |value| value["id"] == 1).await;
+    let sent = 24 * 40;
+    let input = Bytes::from(vec![0; 16_000]);
+    let mut submitted = 0;
+    for from in 0..24 {
+        let raws = (0..40).map(|nonce| {
+            let tx = TxEip1559 { nonce, gas_limit: 300_000, to: TxKind::Call(Address::ZERO), input: input.clone(), ..fees() };
+            Bytes::from(sign(tx.into(), &chain.accounts[from].1).expect("a development key signs").encoded_2718())
+        });
+        let results = chain.handle.ingress().submit(raws.collect()).await;
+        submitted += results.iter().filter(|result| result.is_ok()).count();
+    }
+    assert_eq!(submitted, sent);
+    let mut received = 0;
+    let ended = async {
+        while let Some(Ok(message)) = socket.next().await {
+            received += usize::from(message.is_text());
+        }
+    };
+    tokio::time::timeout(WAIT, ended).await.expect("the socket ends");
+    assert!(received < sent, "all {received} messages were queued for a reader that did not read");
+    assert_eq!(chain.http.call("eth_chainId", json!([])).await, "0x1152");
+    assert_eq!(chain.http.fails("eth_subscribe", json!(["newHeads"])).await.0, -32601, "not over HTTP");
+    chain.handle.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_is_quick_and_a_restart_goes_on() {
     let dir = TempDir::new().expect("a temporary directory");

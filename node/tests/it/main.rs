@@ -6,6 +6,7 @@ mod execute;
 mod jsonrpc;
 mod malformed;
 mod mempool;
+mod packing;
 mod store;
 mod trie;
 
