@@ -85,16 +85,18 @@ fn a_tip_buys_no_place_and_a_replacement_loses_its_own() {
 
 #[test]
 fn parking_behind_a_gap_reserves_no_place() {
-    let keys = dev_accounts(2);
+    let keys = dev_accounts(3);
     let mut pool = pool(PoolLimits::default());
     let parked = tx(&keys[0].1, 1, 1_000, 1, 1);
     let other = tx(&keys[1].1, 0, 1_000, 1, 1);
     let closing = tx(&keys[0].1, 0, 1_000, 1, 1);
+    let third = tx(&keys[2].1, 0, 1_000, 1, 1);
     assert_eq!(pool.add(parked.clone(), rich(0), Instant::now()), Ok(Added::Gapped));
     assert_eq!(pool.add(other.clone(), rich(0), Instant::now()), Ok(Added::Ready));
+    assert_eq!(pool.add(third.clone(), rich(0), Instant::now()), Ok(Added::Ready));
     assert_eq!(pool.add(closing.clone(), rich(0), Instant::now()), Ok(Added::Ready));
     let order: Vec<B256> = drain(&mut pool).iter().map(|(_, tx)| tx.hash).collect();
-    assert_eq!(order, [other.hash, closing.hash, parked.hash]);
+    assert_eq!(order, [other.hash, closing.hash, third.hash, parked.hash], "its place is that of the moment the gap closed");
 }
 
 #[test]
