@@ -157,12 +157,13 @@ impl From<LogError> for Ended {
 async fn follow(shared: &Shared, name: &str, mut cursor: Cursor, socket: &mut WebSocket) -> Result<(), Ended> {
     let log = &shared.log;
     let mut head = log.watch();
-    let hold = log.hold(name, cursor)?;
     let hello = serde_json::json!({
         "version": frame::VERSION, "chainId": shared.config.chain_id, "genesis": log.genesis().hash,
         "head": {"block": log.head().block, "hash": log.head().hash},
     });
     socket.send(Message::text(hello.to_string())).await?;
+    // The cursor is judged after the first message, which tells the reader whose chain this is.
+    let hold = log.hold(name, cursor)?;
     // Sent and not acknowledged: block and bytes.
     let mut unacked: VecDeque<(Cursor, usize)> = VecDeque::new();
     let mut unacked_bytes = 0;
