@@ -15,7 +15,6 @@ const START: Duration = Duration::from_secs(90);
 /// A running `hifi up`.
 pub struct Up {
     child: Child,
-    lines: Receiver<String>,
     pub rpc_url: String,
     pub stream_url: String,
     pub api_url: String,
@@ -62,7 +61,7 @@ impl Up {
         }
         let facts: Value = serde_json::from_str(&std::fs::read_to_string(&ready).expect("the ready file")).expect("JSON");
         let fact = |name: &str| facts[name].as_str().expect(name).to_owned();
-        Up { child, lines, rpc_url: fact("rpc"), stream_url: fact("stream"), api_url: fact("api"), postgres_url: fact("postgres") }
+        Up { child, rpc_url: fact("rpc"), stream_url: fact("stream"), api_url: fact("api"), postgres_url: fact("postgres") }
     }
 
     pub fn rpc(&self) -> Rpc {
@@ -72,9 +71,7 @@ impl Up {
     /// SIGTERM, then its exit.
     pub fn stop(mut self) -> ExitStatus {
         signal(self.child.id(), "TERM");
-        let status = self.child.wait().expect("it ends");
-        drop(self.lines);
-        status
+        self.child.wait().expect("it ends")
     }
 
     /// kill -9 of the program and, if asked, of every process it started.
@@ -98,6 +95,18 @@ impl Up {
     /// One value of one SQL statement in its Postgres.
     pub fn sql(&self, statement: &str) -> String {
         sql(&self.postgres_url, statement)
+    }
+}
+
+/// A test that fails leaves nothing running.
+impl Drop for Up {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            for pid in descendants(self.child.id()).into_iter().chain([self.child.id()]) {
+                signal(pid, "KILL");
+            }
+            let _ = self.child.wait();
+        }
     }
 }
 
