@@ -197,12 +197,15 @@ impl Plan {
                 state.send_replace(State::Ready { pid });
             }
             let status = reap(&mut child, shared).map_err(Trouble::Spawn)?;
-            // A backend of an earlier life may hold the shared memory for a while: end it and try again, as part of this start.
-            let held = !ready && self.log_tail().contains("pre-existing shared memory block");
+            // An earlier life may hold the shared memory (a backend) or the socket (a postmaster about to exit) for a while:
+            // end what is left of it and try again, as part of this start.
+            let tail = self.log_tail();
+            let held = !ready
+                && (tail.contains("pre-existing shared memory block") || (tail.contains("lock file") && tail.contains("already exists")));
             if !held || Instant::now() > patience || shared.inner.lock().stopping {
                 return Ok(status);
             }
-            tracing::warn!(first, "a backend outlived its postmaster, ending it");
+            tracing::warn!(first, "something of an earlier Postgres is still here, ending it");
             pidfile::end_backends(&self.place.data);
             if shared.pause(RESTART_FIRST) {
                 return Ok(status);
