@@ -23,6 +23,7 @@ async fn load(rpc: &Rpc, random: &mut StdRng, final_txs: &mut HashMap<B256, u64>
         trader.nonce = rpc.nonce(trader.address).await?;
     }
     let mut block = rpc.block_number().await?;
+    let mut head = block;
     loop {
         let mut raws = Vec::new();
         for trader in &mut traders {
@@ -44,7 +45,10 @@ async fn load(rpc: &Rpc, random: &mut StdRng, final_txs: &mut HashMap<B256, u64>
         for answer in rpc.send_raw(&raws).await? {
             answer?;
         }
-        let head = rpc.block_number().await?;
+        // The pool takes 256 transactions of an account: go on with the next block.
+        while head == block {
+            head = rpc.block_number().await?;
+        }
         while block < head {
             block += 1;
             final_txs.extend(rpc.statuses(block).await?.into_iter().map(|(hash, _)| (hash, block)));
