@@ -111,6 +111,7 @@ pub(super) fn prepare_and_spawn(config: Config) -> Result<Started, PostgresError
     place.make(identity.as_ref())?;
     let lock = place.lock()?;
     pidfile::end_orphan(&place.data)?;
+    pidfile::clear_socket(&place.sock);
     init::ensure(&place, &binaries, identity.as_ref(), config.guard.as_deref(), config.ephemeral)?;
     let plan = Plan { place: place.clone(), binaries, identity, guard_exe: config.guard, ephemeral: config.ephemeral, _lock: lock };
     let child = Arc::new(Supervised::default());

@@ -47,6 +47,14 @@ pub(super) fn end_orphan(data: &Path) -> Result<bool, PostgresError> {
     Err(PostgresError::Orphan { pid: orphan, path: data.to_owned() })
 }
 
+/// Deletes what a killed server left beside its socket. Its lock file names a process that may still be a zombie, or whose number somebody else
+/// has by now; either would make Postgres refuse. The directory is ours alone, and with the cluster's lock held nobody listens there.
+pub(super) fn clear_socket(sock: &Path) {
+    for left in [super::settings::SOCKET_FILE.to_owned(), format!("{}.lock", super::settings::SOCKET_FILE)] {
+        let _ = fs::remove_file(sock.join(left));
+    }
+}
+
 /// Ends every process that works in `data`: backends that outlived their postmaster and hold its shared memory.
 pub(super) fn end_backends(data: &Path) {
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -156,6 +156,36 @@ async fn kill_9_of_the_parent_takes_postgres_down_cleanly() {
 }
 
 #[tokio::test]
+async fn everything_killed_at_once_starts_again_at_once() {
+    let dir = data_dir();
+    let _sweep = Sweep(dir.path().to_owned());
+    let mut run = Run::start(dir.path(), &[]);
+    for _ in 0..5 {
+        // Parent and postmaster in one call, and no pause: what dies may be a zombie, and its files are there.
+        let pids = [run.child.id().to_string(), run.pid.to_string()];
+        assert!(Command::new("kill").arg("-KILL").args(&pids).status().unwrap().success());
+        run.child.wait().unwrap();
+        run = Run::start(dir.path(), &[]);
+        assert_eq!(run.query::<i32>("select 1").await, 1);
+    }
+    run.stop();
+}
+
+#[test]
+fn what_a_killed_server_left_beside_its_socket_does_not_matter() {
+    let dir = data_dir();
+    let _sweep = Sweep(dir.path().to_owned());
+    Run::start(dir.path(), &[]).stop();
+    // A living process of any user: number 1 and this test.
+    for pid in [1, std::process::id()] {
+        let lock = cluster(dir.path()).join("sock/.s.PGSQL.5432.lock");
+        fs::write(&lock, format!("{pid}\n/nowhere\n1\n5432\n\n\n")).unwrap();
+        own_as(&lock, lock.parent().unwrap());
+        Run::start(dir.path(), &[]).stop();
+    }
+}
+
+#[tokio::test]
 async fn a_killed_postmaster_is_started_again() {
     let dir = data_dir();
     let _sweep = Sweep(dir.path().to_owned());
