@@ -418,9 +418,16 @@ pub fn postgres_guard() -> Option<ExitCode> {
     Some(indexer::postgres::guard_main(args))
 }
 
-/// The exit code for an error: 78 configuration or other chain, 74 damaged data, 70 our own mistake, else 1.
+/// The exit code for an error, as `docs/operations.md` lists them: 3 no Postgres, 69 out of reach, 70 our own mistake, 74 damaged data,
+/// 78 configuration or other chain, else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    error.chain().find_map(|cause| cause.downcast_ref::<node::NodeError>().map(|error| error.exit_code() as u8)).unwrap_or(1)
+    let known = |cause: &(dyn std::error::Error + 'static)| {
+        let node = || cause.downcast_ref::<node::NodeError>().map(|error| error.exit_code() as u8);
+        let indexer = || cause.downcast_ref::<indexer::Error>().map(|error| error.exit_code() as u8);
+        let postgres = || cause.downcast_ref::<indexer::postgres::PostgresError>().map(|error| error.exit_code());
+        node().or_else(indexer).or_else(postgres)
+    };
+    error.chain().find_map(known).unwrap_or(1)
 }
 
 /// The options in force, or `None` after printing them.
