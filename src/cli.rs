@@ -268,11 +268,12 @@ pub fn api(args: Api) -> Result<ExitCode> {
 
 /// Follows a node's block stream into Postgres; with `rpc` serves the api as well.
 fn follow(follow: Follow, rpc: Option<String>) -> Result<ExitCode> {
-    let Some(config) = read(&follow.flags)? else { return Ok(ExitCode::SUCCESS) };
+    let Some(mut config) = read(&follow.flags)? else { return Ok(ExitCode::SUCCESS) };
     server()?.block_on(async {
         let source = StreamSource::new(&follow.node, "indexer", config.stream_token.clone());
         let (chain_id, genesis) =
             source.chain(None).await.with_context(|| format!("no block stream at {}: is the node running?", follow.node))?;
+        config.chain_id = chain_id;
         let postgres = up::start_postgres(&config, false).await?;
         println!("postgres  {} (version {})", postgres.whereabouts(), postgres.major());
         let indexer = match indexer::Indexer::start(up::indexer_config(chain_id, genesis, &postgres), source).await {

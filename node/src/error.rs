@@ -11,7 +11,7 @@ pub enum StoreError {
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{path} is in use by another node", path = path.display())]
     Locked { path: PathBuf },
-    #[error("{path} belongs to another chain: {what} is {found}, expected {expected}", path = path.display())]
+    #[error("{path} belongs to another chain: {what} is {found}, expected {expected}; name another data directory", path = path.display())]
     OtherChain { path: PathBuf, what: &'static str, expected: String, found: String },
     #[error("{path} is no data directory of this program: {why}", path = path.display())]
     Meta { path: PathBuf, why: String },

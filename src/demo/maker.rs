@@ -9,11 +9,11 @@ use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Orders a side, and operations a round.
-const ORDERS_PER_SIDE: usize = 14;
-const PLACES_PER_ROUND: usize = 2;
+const ORDERS_PER_SIDE: usize = 18;
+const PLACES_PER_ROUND: usize = 3;
 const CLAIMS_PER_ROUND: usize = 8;
 /// Nearest and farthest order from the fair price, in parts of it.
-const NEAR: f64 = 0.00006;
+const NEAR: f64 = 0.00003;
 const FAR: f64 = 0.0030;
 
 /// Its live and unclaimed orders, as the feed says.
@@ -90,7 +90,7 @@ impl Maker {
 
     /// Nearer levels more often, larger orders farther out.
     fn place(&self, side: Side, fair: &Fair, random: &mut StdRng) -> Command {
-        let depth: f64 = random.random_range(0.0f64..1.0).powi(2);
+        let depth: f64 = random.random_range(0.0f64..1.0).powi(3);
         let away = (NEAR + (FAR - NEAR) * depth) * fair.ticks;
         let ticks = match side {
             Side::Bid => (fair.ticks - away).floor(),

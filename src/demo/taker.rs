@@ -6,7 +6,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 /// Chance of an order in a round.
-const APPETITE: f64 = 0.45;
+const APPETITE: f64 = 0.4;
 
 #[derive(Default)]
 pub struct Taker {
@@ -26,7 +26,7 @@ impl Taker {
             Side::Bid => fair.ticks + through,
             Side::Ask => fair.ticks - through,
         };
-        let lots = fair.listing.typical_lots as f64 * random.random_range(0.02f64..1.0).powi(3) * 2.0;
+        let lots = fair.listing.typical_lots as f64 * random.random_range(0.02f64..1.0).powi(3) * 1.5;
         vec![Command::Place {
             account: AccountId(0),
             market: fair.market,

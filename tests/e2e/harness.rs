@@ -86,10 +86,7 @@ impl Up {
 
     /// GET of the API as JSON.
     pub fn get(&self, path: &str) -> Value {
-        let output = Command::new("curl").args(["-sS", "--max-time", "20", &format!("{}{path}", self.api_url)]).output().expect("curl");
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            panic!("GET {path}: {error}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-        })
+        get(&self.api_url, path)
     }
 
     /// One value of one SQL statement in its Postgres.
@@ -101,12 +98,55 @@ impl Up {
 /// A test that fails leaves nothing running.
 impl Drop for Up {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            for pid in descendants(self.child.id()).into_iter().chain([self.child.id()]) {
-                signal(pid, "KILL");
-            }
-            let _ = self.child.wait();
+        end(&mut self.child);
+    }
+}
+
+/// GET as JSON.
+pub fn get(url: &str, path: &str) -> Value {
+    let output = Command::new("curl").args(["-sS", "--max-time", "20", &format!("{url}{path}")]).output().expect("curl");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("GET {path}: {error}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    })
+}
+
+/// A part of hifi as a process of its own.
+pub struct Process {
+    child: Child,
+    said: Vec<String>,
+}
+
+impl Process {
+    /// Starts it and waits until it says that it is ready.
+    pub fn start(args: &[&str]) -> Process {
+        let mut child = hifi().args(args).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn().expect("the program starts");
+        let lines = follow(child.stdout.take().expect("piped"));
+        let mut process = Process { child, said: Vec::new() };
+        while !process.said.last().is_some_and(|line| line.starts_with("ready")) {
+            let line = lines.recv_timeout(START);
+            process.said.push(line.unwrap_or_else(|error| panic!("{args:?} did not get ready ({error}): {:?}", process.said)));
         }
+        process
+    }
+
+    /// The first URL it said after `mark` (which ends in the URL's scheme), e.g. `http://` or `blocks at ws://`.
+    pub fn address(&self, mark: &str) -> String {
+        let scheme = mark.rsplit(' ').next().expect("a mark");
+        let rest = self.said.iter().find_map(|line| line.split_once(mark)).expect(mark).1;
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || ".:".contains(c))).unwrap_or(rest.len());
+        format!("{scheme}{}", &rest[..end])
+    }
+
+    /// SIGTERM, then its exit.
+    pub fn stop(mut self) -> ExitStatus {
+        signal(self.child.id(), "TERM");
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        end(&mut self.child);
     }
 }
 
@@ -156,6 +196,16 @@ fn follow(output: impl std::io::Read + Send + 'static) -> Receiver<String> {
         }
     });
     receive
+}
+
+/// kill -9 of whatever still runs.
+fn end(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(None)) {
+        for pid in descendants(child.id()).into_iter().chain([child.id()]) {
+            signal(pid, "KILL");
+        }
+        let _ = child.wait();
+    }
 }
 
 fn signal(pid: u32, name: &str) {
