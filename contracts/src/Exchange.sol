@@ -172,6 +172,21 @@ contract Exchange is IExchange {
         }
     }
 
+    // TEMPORARY on branch m2: every stub below is replaced before this branch goes to main.
+
+    function execute(uint32, bytes calldata) external pure returns (bytes memory) { revert BadMode(); }
+    function executeSigned(Batch calldata, address, bytes calldata) external pure returns (bytes memory) { revert BadMode(); }
+    function swapExactIn(address, uint256, uint32[] calldata, uint256, address, uint40, uint16) external payable returns (uint256) { revert BadMode(); }
+    function depositPermit(uint32, address, uint256, uint256, uint8, bytes32, bytes32) external pure returns (uint32) { revert BadMode(); }
+    function approveAgent(uint32, address, uint40, uint16, uint96, uint32[3] calldata) external pure { revert BadMode(); }
+    function approveAgentSigned(AgentGrant calldata, bytes calldata) external pure { revert BadMode(); }
+    function cancelNonces(uint32, uint64, uint256) external pure { revert BadMode(); }
+    function poke(uint32, uint256[] calldata) external pure { revert BadMode(); }
+    function prune(uint64, uint16) external pure { revert BadMode(); }
+    function sweepFees(uint24, uint32[] calldata) external pure { revert BadMode(); }
+    function setTier(uint32, uint8) external pure { revert BadMode(); }
+    function setRole(uint8, address) external pure { revert BadMode(); }
+
     // -------------------------------------------------------------------------------------------------------------------------------------- inside
 
     /// @dev The account a call is for, if the sender may act for it.

@@ -1,7 +1,7 @@
 //! What a caller may ask of the exchange: one variant per entry point that changes state. `abi.rs` turns a command into calldata.
 
-use crate::{AccountId, Lots, MarketId, Mode, OrderId, Ticks};
-use alloy_primitives::{Address, U256};
+use crate::{AccountId, LevelKey, Lots, MarketId, Mode, OrderId, Ticks, TokenId};
+use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// A wish, with its caller apart (`Engine::apply(caller, command, now)`). Account 0 means the caller's first account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum Command {
         to: Address,
         settle: Vec<OrderId>,
     },
-    /// `steps_max` 0 means 256. In milestone 1 `expiry_s` must be 0; `client` is an id of the caller's own, 0 none.
+    /// `steps_max` 0 means 256; `expiry_s` 0: until cancelled; `client` is an id of the caller's own, 0 none.
     Place {
         account: AccountId,
         market: MarketId,
@@ -66,5 +66,89 @@ pub enum Command {
     /// Pays anybody's orders to their owners; never fails on an id.
     Claim {
         orders: Vec<OrderId>,
+    },
+    /// `ops`: the bytes of [`crate::operation::encode`]; raw, so that malformed ones can be told apart.
+    Execute {
+        account: AccountId,
+        ops: Bytes,
+    },
+    /// `signature` by `signer` over the EIP-712 hash of the batch.
+    ExecuteSigned {
+        account: AccountId,
+        nonce: u64,
+        deadline_s: u64,
+        relayer: Address,
+        ops: Bytes,
+        signer: Address,
+        signature: Bytes,
+    },
+    SwapExactIn {
+        token_in: Address,
+        atoms: U256,
+        markets: Vec<MarketId>,
+        out_min: U256,
+        to: Address,
+        deadline_s: u64,
+        steps_max: u16,
+    },
+    /// A deposit of a token with an ERC-2612 permit; what the permit says is the token's affair.
+    DepositPermit {
+        account: AccountId,
+        token: Address,
+        atoms: U256,
+        deadline: U256,
+        v: u8,
+        r: B256,
+        s: B256,
+    },
+    /// `expiry_s` 0 revokes; `cap_atoms` 0: no bound; `markets` all 0: everywhere.
+    ApproveAgent {
+        account: AccountId,
+        agent: Address,
+        expiry_s: u64,
+        perms: u16,
+        cap_atoms: u128,
+        markets: [MarketId; 3],
+    },
+    ApproveAgentSigned {
+        account: AccountId,
+        agent: Address,
+        expiry_s: u64,
+        perms: u16,
+        cap_atoms: u128,
+        markets: [MarketId; 3],
+        nonce: u64,
+        deadline_s: u64,
+        signature: Bytes,
+    },
+    /// `word` is nonce >> 8, `mask` the bits nonce & 255.
+    CancelNonces {
+        account: AccountId,
+        word: u64,
+        mask: U256,
+    },
+    /// Takes back orders of an account whose dead-man switch fired, or in a halted market.
+    Poke {
+        account: AccountId,
+        orders: Vec<OrderId>,
+    },
+    /// Passes holes and expired orders at the head of a level.
+    Prune {
+        level: LevelKey,
+        steps_max: u16,
+    },
+    /// Moves fees due to the fee collector.
+    SweepFees {
+        token: TokenId,
+        accounts: Vec<AccountId>,
+    },
+    SetTier {
+        account: AccountId,
+        tier: u8,
+    },
+    /// `role` 0 owner, 1 guardian, 2 fee manager.
+    SetRole {
+        role: u8,
+        who: Address,
     },
 }

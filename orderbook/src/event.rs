@@ -75,6 +75,61 @@ pub enum Event {
         market: MarketId,
         status: MarketStatus,
     },
+    /// An operation of a batch failed and left no trace but this. `index` of its result word, `reason` the error's selector.
+    Rejected {
+        account: AccountId,
+        index: u16,
+        kind: u8,
+        reason: [u8; 4],
+        client: u64,
+    },
+    /// Rights over an account changed; `word` as stored (`contract.md` section 3).
+    Agent {
+        account: AccountId,
+        agent: Address,
+        word: U256,
+    },
+    /// A signed batch or grant used up its nonce.
+    Signed {
+        account: AccountId,
+        signer: Address,
+        nonce: u64,
+    },
+    /// The dead-man switch: fires at this second, 0 never.
+    Scheduled {
+        account: AccountId,
+        at_s: u64,
+    },
+    /// An order under way with this client id is refused until then.
+    CloidPreCancelled {
+        account: AccountId,
+        client: u64,
+        until_s: u64,
+    },
+    FeesSwept {
+        account: AccountId,
+        token: TokenId,
+        atoms: u128,
+    },
+    /// Sixteenths off the taker's fee.
+    Tier {
+        account: AccountId,
+        tier: u8,
+    },
+    /// 0 owner, 1 guardian, 2 fee manager.
+    Role {
+        role: u8,
+        who: Address,
+    },
+    /// A swap from wallet to wallet; its hops are `Taken` of the accounts 2^31 + market.
+    Swapped {
+        from: Address,
+        to: Address,
+        token_in: TokenId,
+        token_out: TokenId,
+        atoms_in: u128,
+        atoms_out: u128,
+    },
 }
 
 /// Why lots left an order otherwise than by a fill.
@@ -138,7 +193,19 @@ impl Event {
             Event::Placed { order, .. } | Event::Reduced { order, .. } | Event::Claimed { order, .. } => Some(order.level.market),
             Event::LevelFill { level, .. } => Some(level.market),
             Event::Taken { market, .. } | Event::MarketCreated { market, .. } | Event::Status { market, .. } => Some(*market),
-            Event::Deposit { .. } | Event::Withdraw { .. } | Event::AccountCreated { .. } | Event::TokenAdded { .. } => None,
+            Event::Deposit { .. }
+            | Event::Withdraw { .. }
+            | Event::AccountCreated { .. }
+            | Event::TokenAdded { .. }
+            | Event::Rejected { .. }
+            | Event::Agent { .. }
+            | Event::Signed { .. }
+            | Event::Scheduled { .. }
+            | Event::CloidPreCancelled { .. }
+            | Event::FeesSwept { .. }
+            | Event::Tier { .. }
+            | Event::Role { .. }
+            | Event::Swapped { .. } => None,
         }
     }
 }

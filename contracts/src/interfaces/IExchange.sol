@@ -2,14 +2,41 @@
 pragma solidity ^0.8.24;
 
 /// @title The exchange: one contract for all markets, books and balances
-/// @notice The one source of the ABI. Rust reads this file with `sol!`, TypeScript is generated from its artifact; so it imports nothing, inherits
-/// nothing and declares no types beyond the elementary ones.
+/// @notice The one source of the ABI. Rust reads this file with `sol!`, TypeScript is generated from its artifact; so it imports nothing and inherits
+/// nothing.
 ///
 /// Units. `tick`: price, 1 .. 2^24-1; one lot costs tick x quotePerLotTick quote atoms. `lots`: size, below 2^47. atoms: smallest units of a token.
 /// ppm: millionths. side: 0 bid, 1 ask. level = market << 32 | side << 24 | tick. orderId = level << 40 | index, index counted from 0 in its level.
 /// Accounts are numbers; account 0 in a call means the first account of the sender. Tokens: 0 none, 1 native coin (address 0), ERC-20s from 2.
 /// Statuses of a market: 1 LIVE, 2 POST_ONLY, 3 CANCEL_ONLY, 4 HALTED.
 interface IExchange {
+    // ----------------------------------------------------------------------------------------------------------------------------------- signed types
+
+    /// @notice Operations that somebody else may send: EIP-712 type `Batch(uint32 account,uint64 nonce,uint40 deadline,address relayer,bytes ops)` in the
+    /// domain `hifi Exchange`, `1`, chain id, this contract.
+    struct Batch {
+        uint32 account; // whose operations; 0: the signer's first account
+        uint64 nonce; // any number not used before by the account; no order among them
+        uint40 deadline; // last second it may run
+        address relayer; // who may send it; 0: anyone
+        bytes ops; // as in `execute`
+    }
+
+    /// @notice Rights of an agent, signed by the account's owner: EIP-712 type `Agent(uint32 account,address agent,uint40 expiry,uint16 perms,uint96
+    /// cap,uint32 market0,uint32 market1,uint32 market2,uint64 nonce,uint40 deadline)`.
+    struct AgentGrant {
+        uint32 account;
+        address agent;
+        uint40 expiry;
+        uint16 perms;
+        uint96 cap;
+        uint32 market0;
+        uint32 market1;
+        uint32 market2;
+        uint64 nonce;
+        uint40 deadline;
+    }
+
     // ------------------------------------------------------------------------------------------------------------------------------ accounts and money
 
     /// @notice Takes the account number 256 + keccak256(abi.encode(sender, salt)) mod (2^31 - 256) for the sender.
@@ -74,11 +101,13 @@ interface IExchange {
     /// @notice Places an order: takes what crosses, rests what remains, as `mode` says.
     /// @param account an account of the sender
     /// @param market number of the market
-    /// @param mode bit 0 side; bits 1-3 tif (0 GTC, 1 POST_ONLY, 3 IOC, 4 FOK); all else is refused with BadMode for now
+    /// @param mode bit 0 side; bits 1-3 tif (0 GTC, 1 POST_ONLY, 2 SLIDE, 3 IOC, 4 FOK); bits 4-6 self-trade mode (0 NONE, 1 CANCEL_TAKER, 2
+    /// CANCEL_MAKER, 3 CANCEL_BOTH, 4 DECREMENT); bit 7 TRACK: remember the order by its cloid
     /// @param tick limit price, 1 .. 2^24-1
     /// @param lots size, minLots .. 2^47-1
-    /// @param expiry 0: lives until cancelled; all else is refused with BadMode for now
-    /// @param cloid the sender's own number of the order, only logged; 0 none
+    /// @param expiry second from which the order is dead, at least now + max(1, minTtl) for an order that may rest; 0: lives until cancelled. On IOC and FOK
+    /// a deadline: the last second is expiry - 1
+    /// @param cloid the sender's own number of the order; 0 none
     /// @param maxSteps bound on the work of taking: swept levels plus walked records; 0 means 256
     /// @return id of the order that rests, 0 if none
     /// @return filled lots taken now
@@ -108,6 +137,78 @@ interface IExchange {
     /// @param slots storage slots
     /// @return words their values, in the same order
     function load(bytes32[] calldata slots) external view returns (bytes32[] memory words);
+
+    // ---------------------------------------------------------------------------------------------------------------------------- batches and agents
+
+    /// @notice Runs up to 64 operations in order, each with full effect or none.
+    /// @param account an account of the sender, or one it is an agent of
+    /// @param ops flags (bit 0 SKIP_FAILED: a failed operation logs `Rejected` and the batch goes on; else it reverts all), then operations: a kind byte and
+    /// its fields, big-endian, unpadded
+    /// @return results a word each operation (a rung each for LADDER): what it gave, or bit 255 with the error's selector in 0-31
+    function execute(uint32 account, bytes calldata ops) external returns (bytes memory results);
+
+    /// @notice Runs a batch its signer has signed; the signer has the rights it would have as sender.
+    /// @param b the batch; its nonce is used up
+    /// @param signer owner or agent of the account; a contract answers by ERC-1271
+    /// @param sig 65 bytes r, s, v with low s, or what the signer's contract takes
+    /// @return results as of `execute`
+    function executeSigned(Batch calldata b, address signer, bytes calldata sig) external returns (bytes memory results);
+
+    /// @notice Sells tokens through up to four markets in a row, from wallet to wallet, without an account.
+    /// @param tokenIn token address of what is sold; 0 is the native coin, then msg.value = atoms
+    /// @param atoms token units to sell; what does not fill a lot comes back
+    /// @param markets the way, 1 .. 4 markets, each LIVE and with the token in hand
+    /// @param minOut least token units of the last token, net of all fees
+    /// @param to receiver of the last token, not 0
+    /// @param deadline last second it may run
+    /// @param maxSteps bound on the work of each hop; 0 means 256
+    /// @return out token units sent to `to`
+    function swapExactIn(address tokenIn, uint256 atoms, uint32[] calldata markets, uint256 minOut, address to, uint40 deadline, uint16 maxSteps)
+        external
+        payable
+        returns (uint256 out);
+
+    /// @notice As `deposit`, with an ERC-2612 permit before it. A permit that fails, or that somebody has used before, does no harm if the allowance is there.
+    function depositPermit(uint32 account, address token, uint256 atoms, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external returns (uint32);
+
+    /// @notice Gives rights over an account to another address, replacing what it had. Owner only.
+    /// @param account an account of the sender
+    /// @param agent who gets them
+    /// @param expiry second from which they are void; 0 revokes
+    /// @param perms bit 0 PLACE (POST_ONLY, SLIDE, LADDER), 1 TAKE (GTC, IOC, FOK, TAKE), 2 CANCEL (cancel, reduce, claim, cloid, up-to, schedule), 3
+    /// WITHDRAW (only to the owner)
+    /// @param cap most quote atoms of one order; 0: no bound
+    /// @param markets where it may trade; all 0: everywhere
+    function approveAgent(uint32 account, address agent, uint40 expiry, uint16 perms, uint96 cap, uint32[3] calldata markets) external;
+
+    /// @notice As `approveAgent`, signed by the owner and sent by anyone.
+    function approveAgentSigned(AgentGrant calldata g, bytes calldata sig) external;
+
+    /// @notice Uses up nonces of the account before anyone can. Owner only.
+    /// @param word nonce >> 8
+    /// @param mask bits nonce & 255
+    function cancelNonces(uint32 account, uint64 word, uint256 mask) external;
+
+    // ---------------------------------------------------------------------------------------------------------------------------------- keeping house
+
+    /// @notice Takes back orders whose owner's dead-man switch has fired, or that lie in a halted market. Anyone; other ids are passed over.
+    function poke(uint32 account, uint256[] calldata orderIds) external;
+
+    /// @notice Passes holes and expired orders at the head of a level. Anyone.
+    /// @param level market << 32 | side << 24 | tick
+    /// @param maxSteps most records passed; 0 means 256
+    function prune(uint64 level, uint16 maxSteps) external;
+
+    /// @notice Moves fees due of accounts to the fee collector (account 1). Anyone.
+    /// @param token number of the token
+    function sweepFees(uint24 token, uint32[] calldata accounts) external;
+
+    /// @notice Sets the tier of an account's taker fee, 0 .. 15 sixteenths off. The fee manager.
+    function setTier(uint32 account, uint8 tier) external;
+
+    /// @notice Hands a role over. Owner only.
+    /// @param role 0 owner, 1 guardian, 2 fee manager
+    function setRole(uint8 role, address who) external;
 
     // ---------------------------------------------------------------------------------------------------------------------------------------- events
 
@@ -179,8 +280,46 @@ interface IExchange {
     /// @param status 1 LIVE, 2 POST_ONLY, 3 CANCEL_ONLY, 4 HALTED
     event Status(uint32 indexed market, uint8 status);
 
+    /// @notice An operation of a SKIP_FAILED batch failed and left no trace but this.
+    /// @param account whose batch
+    /// @param index of its result word
+    /// @param kind of the operation
+    /// @param reason selector of the error
+    /// @param cloid of the operation, 0 none
+    event Rejected(uint32 indexed account, uint16 index, uint8 kind, bytes4 reason, uint64 cloid);
+
+    /// @notice Rights over an account changed.
+    /// @param word expiry 0-39 (s; 0 revoked), perms 40-55, cap 56-151 (quote atoms), 3 markets 152-247
+    event Agent(uint32 indexed account, address indexed agent, uint256 word);
+
+    /// @notice A signed batch or grant was used.
+    /// @param nonce that is used up
+    event Signed(uint32 indexed account, address indexed signer, uint64 nonce);
+
+    /// @notice The dead-man switch was set.
+    /// @param at second from which it has fired; 0 disarmed
+    event Scheduled(uint32 indexed account, uint40 at);
+
+    /// @notice An order under way with this cloid will be refused.
+    /// @param until last second of that
+    event CloidPreCancelled(uint32 indexed account, uint64 cloid, uint40 until);
+
+    /// @notice Fees due went to the fee collector.
+    event FeesSwept(uint32 indexed account, uint24 indexed token, uint256 atoms);
+
+    /// @notice A fee tier was set.
+    /// @param tier sixteenths off the taker's fee, 0 .. 15
+    event Tier(uint32 indexed account, uint8 tier);
+
+    /// @notice A role was handed over.
+    /// @param role 0 owner, 1 guardian, 2 fee manager
+    event Role(uint8 role, address who);
+
+    /// @notice A swap from wallet to wallet; its hops are the `Taken` before it, of the accounts 2^31 + market.
+    event Swapped(address indexed from, address indexed to, uint24 tokenIn, uint24 tokenOut, uint256 atomsIn, uint256 atomsOut);
+
     // ---------------------------------------------------------------------------------------------------------------------------------------- errors
-    // The whole table of rejects, also of operations that come later, so that codes never move.
+    // The whole table of rejects; codes never move.
 
     /// @notice There is no such market.
     error NoMarket();
