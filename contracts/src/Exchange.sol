@@ -2,6 +2,8 @@
 pragma solidity ^0.8.24;
 
 import {IExchange} from "./interfaces/IExchange.sol";
+import {Agents} from "./libraries/Agents.sol";
+import {Fees} from "./libraries/Fees.sol";
 import {Keys} from "./libraries/Keys.sol";
 import {Ledger} from "./libraries/Ledger.sol";
 import {Markets} from "./libraries/Markets.sol";
@@ -14,7 +16,6 @@ import {Store} from "./libraries/Store.sol";
 /// @notice Each checks who calls and what, in the order of the design, then hands over to one library. No proxy, no immutables: a genesis file may carry the
 /// runtime code and set `owner`. Tokens move only in deposit and withdraw; trading calls no other contract.
 contract Exchange is IExchange {
-    uint256 private constant FEE_COLLECTOR = 1;
     uint256 private constant FIRST_ACCOUNT = 256;
     uint256 private constant ACCOUNTS = (1 << 31) - 256;
     uint256 private constant SALTS = 4;
@@ -52,8 +53,12 @@ contract Exchange is IExchange {
         o.market = market;
         o.cfg = Store.words().cfg[market];
         if (o.cfg == 0) revert NoMarket();
-        (o.account, o.tier) = actor(account);
+        Agents.Actor memory who = Agents.resolve(account, msg.sender);
         uint256 tif = mode >> 1; // stp and TRACK lie above it and are not offered yet
+        Agents.demand(who.rights, Agents.permOf(tif & 7), market);
+        Agents.cap(who.rights, lots * Fees.unit(o.cfg, tick));
+        o.account = who.account;
+        o.tier = Agents.tier(who.word);
         if (tif > Matching.FOK || tif == 2 || expiry != 0) revert BadMode();
         uint256 status = Markets.status(o.cfg);
         if (status > (tif == Matching.POST_ONLY ? Markets.POST_ONLY : Markets.LIVE)) revert NotLive(uint8(status));
@@ -72,15 +77,13 @@ contract Exchange is IExchange {
 
     /// @inheritdoc IExchange
     function cancel(uint32 account, uint256 orderId) external lock returns (uint48, uint48) {
-        (uint256 owner,) = actor(account);
-        (uint256 back, uint256 filled) = Orders.cancel(Orders.own(orderId, owner));
+        (uint256 back, uint256 filled) = Orders.cancel(Orders.own(orderId, canceller(account, orderId)));
         return (uint48(back), uint48(filled));
     }
 
     /// @inheritdoc IExchange
     function reduce(uint32 account, uint256 orderId, uint48 left) external lock returns (uint48) {
-        (uint256 owner,) = actor(account);
-        return uint48(Orders.reduce(Orders.own(orderId, owner), left));
+        return uint48(Orders.reduce(Orders.own(orderId, canceller(account, orderId)), left));
     }
 
     /// @inheritdoc IExchange
@@ -114,8 +117,12 @@ contract Exchange is IExchange {
 
     /// @inheritdoc IExchange
     function withdraw(uint32 account, address token, uint256 atoms, address to, uint256[] calldata settle) external lock returns (uint256) {
-        (uint256 from,) = actor(account);
+        Agents.Actor memory who = Agents.resolve(account, msg.sender);
+        Agents.demand(who.rights, Agents.WITHDRAW, 0);
         if (to == address(0)) revert NotAuthorized();
+        // An agent brings money home and nowhere else.
+        if (who.rights & Agents.OWNER == 0 && to != address(uint160(who.word))) revert NotAuthorized();
+        uint256 from = who.account;
         uint256 number = Markets.numberOf(token);
         claimAll(settle);
         mapping(uint256 => uint256) storage bal = Store.words().bal;
@@ -157,6 +164,14 @@ contract Exchange is IExchange {
         Markets.setStatus(market, status);
     }
 
+    // ---------------------------------------------------------------------------------------------------------------------------------------- agents
+
+    /// @inheritdoc IExchange
+    function approveAgent(uint32 account, address agent, uint40 expiry, uint16 perms, uint96 cap, uint32[3] calldata markets) external lock {
+        uint256 word = Agents.pack(expiry, perms, cap, markets[0], markets[1], markets[2]);
+        Agents.approve(Agents.owned(account, msg.sender), agent, word);
+    }
+
     // --------------------------------------------------------------------------------------------------------------------------------------- views
 
     /// @inheritdoc IExchange
@@ -178,7 +193,6 @@ contract Exchange is IExchange {
     function executeSigned(Batch calldata, address, bytes calldata) external pure returns (bytes memory) { revert BadMode(); }
     function swapExactIn(address, uint256, uint32[] calldata, uint256, address, uint40, uint16) external payable returns (uint256) { revert BadMode(); }
     function depositPermit(uint32, address, uint256, uint256, uint8, bytes32, bytes32) external pure returns (uint32) { revert BadMode(); }
-    function approveAgent(uint32, address, uint40, uint16, uint96, uint32[3] calldata) external pure { revert BadMode(); }
     function approveAgentSigned(AgentGrant calldata, bytes calldata) external pure { revert BadMode(); }
     function cancelNonces(uint32, uint64, uint256) external pure { revert BadMode(); }
     function poke(uint32, uint256[] calldata) external pure { revert BadMode(); }
@@ -189,17 +203,11 @@ contract Exchange is IExchange {
 
     // -------------------------------------------------------------------------------------------------------------------------------------- inside
 
-    /// @dev The account a call is for, if the sender may act for it.
-    /// @param named 0: the sender's first one
-    /// @return account its number
-    /// @return tier of its taker fee
-    function actor(uint256 named) private view returns (uint256 account, uint256 tier) {
-        Store.Layout storage s = Store.words();
-        account = named == 0 ? s.acctOf[msg.sender] : named;
-        uint256 word = s.acct[account];
-        bool owns = address(uint160(word)) == msg.sender || (account == FEE_COLLECTOR && msg.sender == s.owner);
-        if (!owns || account == 0) revert NotAuthorized();
-        tier = word >> 160 & 15;
+    /// @dev The account of an operation on an id, if the sender may take its orders back there.
+    function canceller(uint256 named, uint256 orderId) private view returns (uint256) {
+        Agents.Actor memory who = Agents.resolve(named, msg.sender);
+        Agents.demand(who.rights, Agents.CANCEL, Keys.marketOf(Keys.levelOf(orderId)));
+        return who.account;
     }
 
     /// @dev The sender's first account, registered now with the first free of the salts if there is none.
