@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IExchange} from "../src/interfaces/IExchange.sol";
-import {Lens} from "../src/periphery/Lens.sol";
+import {ILens} from "../src/interfaces/ILens.sol";
 import {Token} from "../src/Token.sol";
 import {Vm} from "./Vm.sol";
 
@@ -22,7 +22,7 @@ abstract contract Base {
     uint256 internal constant FUNDS = 1e24;
 
     IExchange internal x;
-    Lens internal lens;
+    ILens internal lens;
     Token internal base; // token 2
     Token internal quote; // token 3
     uint32 internal market; // 1
@@ -39,7 +39,7 @@ abstract contract Base {
 
     function setUp() public virtual {
         x = IExchange(predeploy("Exchange", address(0xe1), uint160(address(this))));
-        lens = Lens(predeploy("Lens", address(0xe2), uint160(address(x))));
+        lens = ILens(predeploy("Lens", address(0xe2), uint160(address(x))));
         base = new Token("Base", "BASE", 18);
         quote = new Token("Quote", "QUOTE", 6);
         market = createMarket(1, 500, 0);

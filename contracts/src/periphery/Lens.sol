@@ -2,119 +2,225 @@
 pragma solidity ^0.8.24;
 
 import {IExchange} from "../interfaces/IExchange.sol";
-import {Bitmap} from "../libraries/Bitmap.sol";
+import {ILens} from "../interfaces/ILens.sol";
 import {Fees} from "../libraries/Fees.sol";
 import {Keys} from "../libraries/Keys.sol";
 import {Ledger} from "../libraries/Ledger.sol";
 import {Levels} from "../libraries/Levels.sol";
 import {Markets} from "../libraries/Markets.sol";
 import {Orders} from "../libraries/Orders.sol";
+import {Preview} from "./Preview.sol";
 
-/// @title Books and balances, read from the words of the exchange
-/// @notice Replaceable: it only calls `load`. Its slot 0 holds the exchange (a genesis file may set it). Answers are of the block of the call.
-contract Lens {
-    IExchange public exchange;
+/// @title Books, balances and what an order would do, read from the words of the exchange
+/// @notice Replaceable: it only calls `load` and holds nothing but the exchange's address, in slot 0, where a genesis file may set it. Answers are of the block
+/// of the call, and of its time: an order whose expiry has come counts nowhere as resting, whatever storage still says. Ask by `eth_call`; nothing here is
+/// cheap enough for a contract.
+contract Lens is ILens, Preview {
+    uint256 private constant STEPS_MAX = type(uint16).max;
+    uint256 private constant RATE_ONE = 16e6;
 
-    uint256 private constant TOKEN_OF = 4;
-    uint256 private constant BAL = 8;
-    uint256 private constant CFG = 9;
-    uint256 private constant BITS = 10;
-    uint256 private constant LVL = 11;
-    uint256 private constant ORD = 12;
+    uint8 private constant RESTS = 1;
+    uint8 private constant FILLED = 2;
+    uint8 private constant EXPIRED = 3;
+    uint8 private constant SKIPPED = 4;
 
     constructor(IExchange exchange_) {
         exchange = exchange_;
     }
 
-    /// @notice The touch of a market.
-    /// @return bid best bid's tick, 0 none
-    /// @return ask best ask's tick, 0 none
+    // -------------------------------------------------------------------------------------------------------------------------------------- books
+
+    /// @inheritdoc ILens
     function best(uint32 market) external view returns (uint24 bid, uint24 ask) {
-        bid = uint24(nearest(Bitmap.half(market, Keys.BID), Keys.BID, Orders.LOTS_MAX));
-        ask = uint24(nearest(Bitmap.half(market, Keys.ASK), Keys.ASK, 0));
+        bid = uint24(touch(market, Keys.BID));
+        ask = uint24(touch(market, Keys.ASK));
     }
 
-    /// @notice Price levels of a side, from the touch outward.
-    /// @param side 0 bids, downward; 1 asks, upward
-    /// @param from first tick looked at; 0 starts at the touch
-    /// @param n most levels to answer
-    /// @return levels words: tick 0-23, open 24-87 (lots), tail - head 88-127 (orders and holes)
+    /// @inheritdoc ILens
     function depth(uint32 market, uint8 side, uint24 from, uint256 n) external view returns (uint256[] memory levels) {
+        if (n > ROWS_MAX) n = ROWS_MAX;
         levels = new uint256[](n);
-        uint256 half = Bitmap.half(market, side & 1);
-        uint256 tick = nearest(half, side & 1, from == 0 && side & 1 == Keys.BID ? type(uint24).max : from);
         uint256 count;
-        while (count < n && tick != 0) {
-            uint256 word = read(LVL, Keys.level(uint256(market) << 32, side & 1, tick));
-            levels[count++] = tick | Levels.open(word) << 24 | (Levels.tail(word) - Levels.head(word)) << 88;
-            if (tick == (side & 1 == Keys.BID ? 1 : type(uint24).max)) break;
-            tick = nearest(half, side & 1, side & 1 == Keys.BID ? tick - 1 : tick + 1);
+        uint256 next = from == 0 ? touchward(side & 1) : from;
+        bool none;
+        while (count < n && !none) {
+            uint256 wanted = n - count < 64 ? n - count : 64;
+            uint256[] memory ticks = ticksFrom(market, side & 1, next, wanted);
+            bytes32[] memory words = levelWords(market, side & 1, ticks);
+            for (uint256 i = 0; i < ticks.length; ++i) {
+                (uint256 open, uint256 places) = living(Keys.level(uint256(market) << 32, side & 1, ticks[i]), uint256(words[i]), false);
+                if (open != 0) levels[count++] = ticks[i] | open << 24 | places << 88;
+            }
+            if (ticks.length < wanted) break;
+            (next, none) = further(side & 1, ticks[wanted - 1]);
         }
-        assembly ("memory-safe") {
-            mstore(levels, count)
-        }
+        shorten(levels, count);
     }
 
-    /// @notice The queue of a level, first come first.
-    /// @param from index to start at; what lies before the head is passed
-    /// @param n most orders to answer
-    /// @return orders_ words: index 0-39, account 40-71, left 72-119 (lots), expiry 120-151 (s, 0 none)
+    /// @inheritdoc ILens
     function orders(uint64 level, uint40 from, uint256 n) external view returns (uint256[] memory orders_) {
+        if (n > ROWS_MAX) n = ROWS_MAX;
         orders_ = new uint256[](n);
         uint256 word = read(LVL, level);
-        uint256 index = from < Levels.head(word) ? Levels.head(word) : from;
+        uint256 head = Levels.head(word);
+        uint256 tail = Levels.tail(word);
+        Page memory page = openPage(level);
         uint256 count;
-        for (; count < n && index < Levels.tail(word); ++index) {
-            uint256 record = recordOf(level, index);
-            if (record == 0) continue;
-            uint256 left = Orders.lotsOf(record) - (index == Levels.head(word) ? Levels.headFilled(word) : 0);
+        for (uint256 index = from < head ? head : from; count < n && index < tail; ++index) {
+            uint256 record = recordAt(page, index, tail);
+            if (record == 0 || expired(record)) continue;
+            uint256 left = Orders.lotsOf(record) - (index == head ? Levels.headFilled(word) : 0);
             orders_[count++] = index | Orders.accountOf(record) << 40 | left << 72 | Orders.expiryOf(record) << 120;
         }
-        assembly ("memory-safe") {
-            mstore(orders_, count)
-        }
+        shorten(orders_, count);
     }
 
-    /// @notice One order. An order claimed or cancelled is not known any more: all 0.
-    /// @return account its owner
-    /// @return lots of its record: what it had when placed, less what was reduced or claimed
-    /// @return left lots that rest
-    /// @return claimable filled lots not paid yet
-    /// @return expiry s, 0 none
-    /// @return state 0 unknown, 1 rests, 2 waits to be claimed
+    /// @inheritdoc ILens
     function orderInfo(uint256 id) external view returns (uint32 account, uint48 lots, uint48 left, uint48 claimable, uint32 expiry, uint8 state) {
-        (uint256 record, uint256 left_, uint256 filled, uint256 back) = split(id);
+        bytes32[] memory words = exchange.load(slotsOf(one(id), 0));
+        uint256 record = recordIn(words, 0, id);
         if (record == 0) return (0, 0, 0, 0, 0, 0);
+        (uint256 filled, uint256 back, uint8 state_) = split(record, uint256(words[1]), Keys.indexOf(id));
         account = uint32(Orders.accountOf(record));
-        lots = uint48(left_ + filled + back);
-        left = uint48(left_);
-        claimable = uint48(filled);
         expiry = uint32(Orders.expiryOf(record));
-        state = left_ != 0 ? 1 : 2;
+        state = state_;
+        claimable = uint48(filled);
+        lots = uint48(filled + back);
+        left = state_ == RESTS ? uint48(back) : 0;
     }
 
-    /// @notice An account's balance in a token, with what its orders would pay now.
-    /// @param token address, 0 the native coin
-    /// @param ids orders to look at; those of others count nothing
-    /// @return free atoms it may use
-    /// @return feeDue atoms owed to the exchange
-    /// @return claimable atoms a claim of `ids` would add to free
+    /// @inheritdoc ILens
     function balanceOf(uint32 account, address token, uint256[] calldata ids) external view returns (uint256 free, uint256 feeDue, uint256 claimable) {
         uint256 number = token == address(0) ? 1 : read(TOKEN_OF, uint160(token));
-        uint256 word = read(BAL, Keys.bal(account, number));
-        free = Ledger.free(word);
-        feeDue = Ledger.feeDue(word);
+        bytes32[] memory words = slotsOf(ids, 1);
+        words[0] = at(BAL, Keys.bal(account, number));
+        words = exchange.load(words);
+        free = Ledger.free(uint256(words[0]));
+        feeDue = Ledger.feeDue(uint256(words[0]));
         for (uint256 i = 0; i < ids.length; ++i) {
-            claimable += proceeds(account, number, ids[i]);
+            uint256 record = recordIn(words, 1 + 3 * i, ids[i]);
+            if (record == 0 || Orders.accountOf(record) != account || repeated(ids, i)) continue;
+            claimable += proceeds(record, words, 1 + 3 * i, ids[i], number);
         }
     }
 
-    /// @dev Atoms of `number` that a claim of the order would credit.
-    function proceeds(uint256 account, uint256 number, uint256 id) private view returns (uint256 atoms) {
-        (uint256 record,, uint256 filled, uint256 back) = split(id);
-        if (record == 0 || Orders.accountOf(record) != account) return 0;
+    // --------------------------------------------------------------------------------------------------------------------------------- what would be
+
+    /// @inheritdoc ILens
+    function quoteTake(uint32 account, uint32 market, uint8 side, uint24 limit, uint48 lots, uint128 maxIn)
+        external
+        view
+        returns (uint48 filled, uint256 amountIn, uint256 out, uint256 fee, uint16 steps)
+    {
+        Taking memory t = taker(account, market, side & 1, maxIn);
+        if (t.cfg == 0) return (0, 0, 0, 0, 0);
+        t.limit = limit;
+        t.rem = lots;
+        take(t);
+        fee = Fees.taker(t.cfg, t.tier, t.quote);
+        filled = uint48(t.filled);
+        amountIn = t.filled * Markets.basePerLot(t.cfg);
+        out = t.quote - fee;
+        if (t.side == Keys.BID) (amountIn, out) = (t.quote + fee, amountIn);
+        steps = uint16(STEPS_MAX - t.steps);
+    }
+
+    /// @inheritdoc ILens
+    function canPlace(uint32 account, uint32 market, uint8 mode, uint24 tick, uint48 lots, uint32 expiry, uint64 cloid, uint16 maxSteps)
+        external
+        view
+        returns (bytes4)
+    {
+        Wish memory w = Wish(msg.sender, account, market, mode, tick, lots, expiry, cloid, maxSteps);
+        try this.previewPlace(w) returns (uint24, uint48, uint48) {
+            return 0;
+        } catch (bytes memory reason) {
+            if (reason.length < 4) revert(); // out of gas: no answer is better than a wrong one
+            return bytes4(reason);
+        }
+    }
+
+    /// @inheritdoc ILens
+    function previewPlace(Wish calldata w) external view returns (uint24 tick, uint48 rests, uint48 filled) {
+        (uint256 tick_, uint256 rests_, uint256 filled_) = placed(w);
+        return (uint24(tick_), uint48(rests_), uint48(filled_));
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------------------------- inside
+
+    /// @dev Best tick of a side with a living order, 0 none.
+    function touch(uint256 market, uint256 side) private view returns (uint256) {
+        uint256 from = touchward(side);
+        bool none;
+        while (!none) {
+            uint256[] memory ticks = ticksFrom(market, side, from, 1);
+            if (ticks.length == 0) return 0;
+            bytes32[] memory words = levelWords(market, side, ticks);
+            (uint256 open,) = living(Keys.level(market << 32, side, ticks[0]), uint256(words[0]), true);
+            if (open != 0) return ticks[0];
+            (from, none) = further(side, ticks[0]);
+        }
+        return 0;
+    }
+
+    /// @dev A taker before it takes: its tier and budget.
+    function taker(uint256 account, uint256 market, uint256 side, uint256 maxIn) private view returns (Taking memory t) {
+        if (account == 0) account = read(ACCT_OF, uint160(msg.sender));
+        bytes32[] memory words = new bytes32[](2);
+        (words[0], words[1]) = (at(CFG, market), at(ACCT, account));
+        words = exchange.load(words);
+        t.cfg = uint256(words[0]);
+        (t.account, t.market, t.side, t.steps) = (account, market, side, STEPS_MAX);
+        if (t.cfg == 0) return t;
+        t.tier = account == 0 ? 0 : uint256(words[1]) >> 160 & 15;
+        t.spend = maxIn;
+        if (maxIn == type(uint128).max && account != 0) {
+            t.spend = Ledger.free(read(BAL, Keys.bal(account, side == Keys.BID ? Markets.quote(t.cfg) : Markets.base(t.cfg))));
+        }
+        if (side == Keys.BID) t.spend = t.spend * RATE_ONE / (RATE_ONE + rate(t.cfg, t.tier));
+    }
+
+    /// @dev The taker's fee in 16 millionths of the quote.
+    function rate(uint256 cfg, uint256 tier) private pure returns (uint256) {
+        int256 makerFee = Markets.makerFee(cfg);
+        uint256 least = makerFee < 0 ? 16 * uint256(-makerFee) : 0;
+        uint256 own = Markets.takerFee(cfg) * (16 - tier);
+        return own < least ? least : own;
+    }
+
+    /// @dev Slots of each id after the first `skip`: its record's word, its level, its market.
+    function slotsOf(uint256[] memory ids, uint256 skip) private pure returns (bytes32[] memory slots) {
+        slots = new bytes32[](skip + 3 * ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            uint256 level = Keys.levelOf(ids[i]);
+            slots[skip + 3 * i] = at(ORD, Orders.key(level, Keys.indexOf(ids[i])));
+            slots[skip + 3 * i + 1] = at(LVL, level);
+            slots[skip + 3 * i + 2] = at(CFG, Keys.marketOf(level));
+        }
+    }
+
+    function recordIn(bytes32[] memory words, uint256 i, uint256 id) private pure returns (uint256) {
+        return uint256(words[i]) >> Orders.shift(id) & Orders.RECORD;
+    }
+
+    /// @dev What an order's lots are now.
+    /// @return filled lots a claim or cancel pays
+    /// @return back lots that rest or would go back
+    /// @return state as of `orderInfo`
+    function split(uint256 record, uint256 word, uint256 index) private view returns (uint256 filled, uint256 back, uint8 state) {
+        uint256 lots = Orders.lotsOf(record);
+        if (record >> 127 == 1) return (record >> 80 & Orders.LOTS_MAX, lots, SKIPPED);
+        if (index < Levels.head(word)) return (lots, 0, FILLED);
+        if (index == Levels.head(word)) filled = Levels.headFilled(word);
+        return (filled, lots - filled, expired(record) ? EXPIRED : RESTS);
+    }
+
+    /// @dev Atoms of a token that a claim of the order would credit.
+    function proceeds(uint256 record, bytes32[] memory words, uint256 i, uint256 id, uint256 number) private view returns (uint256 atoms) {
+        (uint256 filled, uint256 back, uint8 state) = split(record, uint256(words[i + 1]), Keys.indexOf(id));
+        if (state != SKIPPED) back = 0;
+        uint256 cfg = uint256(words[i + 2]);
         uint256 level = Keys.levelOf(id);
-        uint256 cfg = read(CFG, Keys.marketOf(level));
         uint256 price = Fees.unit(cfg, Keys.tickOf(level));
         (uint256 due, uint256 rebate) = Fees.maker(cfg, price);
         bool ask = Keys.sideOf(level) == Keys.ASK;
@@ -122,55 +228,15 @@ contract Lens {
         if (number == Markets.quote(cfg)) atoms = ask ? filled * (price - due + rebate) : filled * rebate + back * (price + due);
     }
 
-    /// @dev What an order's lots are now: they rest, are filled, or wait to go back.
-    function split(uint256 id) private view returns (uint256 record, uint256 left, uint256 filled, uint256 back) {
-        uint256 level = Keys.levelOf(id);
-        uint256 index = Keys.indexOf(id);
-        record = recordOf(level, index);
-        if (record == 0) return (0, 0, 0, 0);
-        uint256 word = read(LVL, level);
-        uint256 lots = Orders.lotsOf(record);
-        if (record >> 127 == 1) return (record, 0, record >> 80 & Orders.LOTS_MAX, lots);
-        if (index < Levels.head(word)) return (record, 0, lots, 0);
-        if (index == Levels.head(word)) filled = Levels.headFilled(word);
-        left = lots - filled;
-    }
-
-    function recordOf(uint256 level, uint256 index) private view returns (uint256) {
-        return read(ORD, Orders.key(level, index)) >> Orders.shift(index) & Orders.RECORD;
-    }
-
-    /// @dev The nearest used tick at `from` or beyond it, away from the touch; 0 none. Looks in the leaf, then depth 1, then the root, and down again.
-    function nearest(uint256 half, uint256 side, uint256 from) private view returns (uint256 tick) {
-        if (from > type(uint24).max) from = type(uint24).max;
-        uint256 word = beyond(bits(half, 2, from >> 8), side, from & 255, true);
-        if (word != 0) return from >> 8 << 8 | Bitmap.pick(word, side);
-        word = beyond(bits(half, 1, from >> 16), side, from >> 8 & 255, false);
-        if (word != 0) {
-            tick = from >> 16 << 8 | Bitmap.pick(word, side);
-        } else {
-            word = beyond(bits(half, 0, 0), side, from >> 16, false);
-            if (word == 0) return 0;
-            tick = Bitmap.pick(word, side);
-            tick = tick << 8 | Bitmap.pick(bits(half, 1, tick), side);
+    function repeated(uint256[] calldata ids, uint256 i) private pure returns (bool) {
+        for (uint256 j = 0; j < i; ++j) {
+            if (ids[j] == ids[i]) return true;
         }
-        return tick << 8 | Bitmap.pick(bits(half, 2, tick), side);
+        return false;
     }
 
-    function beyond(uint256 word, uint256 side, uint256 bit, bool inclusive) private pure returns (uint256) {
-        uint256 own = 1 << bit;
-        uint256 mask = side == Keys.ASK ? ~(own | (own - 1)) : own - 1;
-        return word & (inclusive ? mask | own : mask);
-    }
-
-    function bits(uint256 half, uint256 depth_, uint256 word) private view returns (uint256) {
-        return read(BITS, half | depth_ << 32 | word);
-    }
-
-    /// @dev One word of one mapping, by its base in the layout.
-    function read(uint256 base, uint256 key) private view returns (uint256) {
-        bytes32[] memory slots = new bytes32[](1);
-        slots[0] = keccak256(abi.encode(key, base));
-        return uint256(exchange.load(slots)[0]);
+    function one(uint256 id) private pure returns (uint256[] memory ids) {
+        ids = new uint256[](1);
+        ids[0] = id;
     }
 }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IExchange} from "../../src/interfaces/IExchange.sol";
-import {Lens} from "../../src/periphery/Lens.sol";
+import {ILens} from "../../src/interfaces/ILens.sol";
 import {Token} from "../../src/Token.sol";
 import {Model} from "./Model.sol";
 
@@ -19,7 +19,7 @@ contract Traders is Model {
     uint256 public calls;
     uint256 public refusals;
 
-    constructor(IExchange x_, Lens lens_, Token base_, Token quote_) {
+    constructor(IExchange x_, ILens lens_, Token base_, Token quote_) {
         (x, lens, base, quote) = (x_, lens_, base_, quote_);
         for (uint32 i = 0; i < ACCOUNTS; ++i) {
             set(7, FIRST + i, uint160(ownerOf(FIRST + i)));
