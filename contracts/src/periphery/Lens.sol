@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IExchange} from "../interfaces/IExchange.sol";
 import {ILens} from "../interfaces/ILens.sol";
+import {Agents} from "../libraries/Agents.sol";
 import {Fees} from "../libraries/Fees.sol";
 import {Keys} from "../libraries/Keys.sol";
 import {Ledger} from "../libraries/Ledger.sol";
@@ -172,7 +173,7 @@ contract Lens is ILens, Preview {
         t.cfg = uint256(words[0]);
         (t.account, t.market, t.side, t.steps) = (account, market, side, STEPS_MAX);
         if (t.cfg == 0) return t;
-        t.tier = account == 0 ? 0 : uint256(words[1]) >> 160 & 15;
+        t.tier = account == 0 ? 0 : Agents.tier(uint256(words[1]));
         t.spend = maxIn;
         if (maxIn == type(uint128).max && account != 0) {
             t.spend = Ledger.free(read(BAL, Keys.bal(account, side == Keys.BID ? Markets.quote(t.cfg) : Markets.base(t.cfg))));

@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IExchange} from "../interfaces/IExchange.sol";
 import {ILens} from "../interfaces/ILens.sol";
+import {Agents} from "../libraries/Agents.sol";
 import {Fees} from "../libraries/Fees.sol";
 import {Keys} from "../libraries/Keys.sol";
 import {Ledger} from "../libraries/Ledger.sol";
@@ -104,7 +105,7 @@ abstract contract Preview is Reader {
         uint256 deadman = uint256(words[1]) >> 176 & type(uint40).max;
         if (deadman != 0 && deadman <= block.timestamp) revert IExchange.Expired();
         if (w.mode & TRACK != 0) free(uint256(words[3]));
-        t.tier = uint256(words[1]) >> 160 & 15;
+        t.tier = Agents.tier(uint256(words[1]));
         (t.market, t.side, t.limit, t.rem) = (w.market, w.mode & 1, w.tick, w.lots);
         t.spend = type(uint256).max;
         t.steps = w.maxSteps == 0 ? STEPS : w.maxSteps;
@@ -120,18 +121,8 @@ abstract contract Preview is Reader {
         if (t.account == FEE_COLLECTOR && address(uint160(uint256(words[0]))) == w.sender) return;
         uint256 agent = uint256(words[2]);
         if (agent & type(uint40).max <= block.timestamp) revert IExchange.NotAuthorized();
-        uint256 tif = w.mode >> 1 & 7;
-        uint256 right = tif == POST_ONLY || tif == SLIDE ? 1 : 2;
-        if (agent >> 40 & right == 0) revert IExchange.NotAuthorized();
-        uint256 markets = agent >> 152;
-        if (markets != 0) {
-            uint256 m = w.market;
-            if (markets & type(uint32).max != m && markets >> 32 & type(uint32).max != m && markets >> 64 & type(uint32).max != m) {
-                revert IExchange.NotAuthorized();
-            }
-        }
-        uint256 cap = agent >> 56 & type(uint96).max;
-        if (cap != 0 && w.lots * Fees.unit(t.cfg, w.tick) > cap) revert IExchange.OverCap();
+        Agents.demand(agent, Agents.permOf(w.mode >> 1 & 7), w.market);
+        Agents.cap(agent, w.lots * Fees.unit(t.cfg, w.tick));
     }
 
     /// @dev Mode, status, price, size and expiry.
