@@ -244,7 +244,8 @@ fn collect(
     }
 }
 
-/// Adds to the pool in order, one lock per chunk; accounts are read before the lock is taken.
+/// Adds to the pool in order, one lock per chunk. Accounts are read under the lock: one read before it could be of the block before the one that the
+/// driver has told the pool of meanwhile, and the sender's next transaction would wait behind a nonce gap that is none, and lose its place.
 fn admit(
     collector: &Collector,
     decoded: Vec<Result<Arc<Tx>, SubmitError>>,
@@ -255,15 +256,18 @@ fn admit(
     let mut results = Vec::with_capacity(decoded.len());
     let mut admitted = Vec::new();
     for (chunk, ready_only) in decoded.chunks(LOCK_TXS).zip(ready_only.chunks(LOCK_TXS)) {
-        let accounts: Vec<_> = chunk.iter().map(|tx| tx.as_ref().ok().map(|tx| collector.accounts.account(&tx.sender))).collect();
-        let now = Instant::now();
         let mut ready = false;
         let mut pool = collector.pool.lock();
-        for ((tx, account), ready_only) in chunk.iter().zip(accounts).zip(ready_only) {
-            let (Ok(tx), Some(account)) = (tx, account) else {
-                results.push(tx.clone().map(|tx| tx.hash));
-                continue;
+        let now = Instant::now();
+        for (tx, ready_only) in chunk.iter().zip(ready_only) {
+            let tx = match tx {
+                Ok(tx) => tx,
+                Err(error) => {
+                    results.push(Err(error.clone()));
+                    continue;
+                }
             };
+            let account = collector.accounts.account(&tx.sender);
             let next = pool.pending_nonce(&tx.sender).max(account.nonce);
             if *ready_only && tx.nonce() > next {
                 results.push(Err(PoolError::NonceTooHigh { expected: next, found: tx.nonce() }.into()));
@@ -297,4 +301,68 @@ fn admit(
         let _ = pending.send(Arc::new(admitted));
     }
     results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genesis::dev_accounts;
+    use crate::mempool::{AccountNow, Fifo, PoolLimits};
+    use alloy_consensus::TxEip1559;
+    use alloy_eips::eip2718::Encodable2718;
+    use alloy_primitives::{Address, TxKind, U256};
+
+    const RULES: Rules = Rules { chain_id: 4434, allow_unprotected: false };
+
+    fn tx(key: &B256, nonce: u64) -> Arc<Tx> {
+        let tx = TxEip1559 { chain_id: 4434, nonce, gas_limit: 21_000, to: TxKind::Call(Address::ZERO), ..Default::default() };
+        let raw = crate::tx::sign(tx.into(), key).expect("a development key signs").encoded_2718().into();
+        Arc::new(Tx::decode(raw, next_arrivals(1), Instant::now(), RULES, &SenderCache::default()).expect("we signed it"))
+    }
+
+    /// A state in which a block that holds `included` ends as soon as the pool lets the driver tell it so.
+    struct Ending {
+        pool: Arc<Mempool>,
+        included: Arc<Tx>,
+    }
+
+    impl Accounts for Ending {
+        fn account(&self, address: &Address) -> AccountNow {
+            let before = AccountNow { nonce: 0, balance: U256::MAX };
+            if let Some(mut pool) = self.pool.pool.try_lock() {
+                let after = AccountNow { nonce: 1, ..before };
+                pool.settle_block([&self.included].into_iter(), [].iter(), &[(*address, after)], Instant::now());
+            }
+            before
+        }
+    }
+
+    impl Included for () {
+        fn included(&self, _: &B256) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_block_that_ends_during_admission_makes_no_nonce_gap() {
+        let (_, key) = dev_accounts(1)[0];
+        let pool = Arc::new(Mempool::new(PoolLimits::default(), Box::new(Fifo)));
+        let (first, second) = (tx(&key, 0), tx(&key, 1));
+        let account = AccountNow { nonce: 0, balance: U256::MAX };
+        pool.lock().add(first.clone(), account, Instant::now()).expect("admissible");
+        pool.lock().take(first.sender);
+        let collector = Collector {
+            pool: pool.clone(),
+            accounts: Arc::new(Ending { pool: pool.clone(), included: first }),
+            included: Arc::new(()),
+            rules: RULES,
+            admission: Admission::new(revm::primitives::hardfork::SpecId::OSAKA, 300_000_000, 0),
+            read_only: Arc::default(),
+        };
+        let results = admit(&collector, vec![Ok(second.clone())], &[false], &broadcast::channel(1).0);
+        assert_eq!(results, [Ok(second.hash)]);
+        let pool = pool.lock();
+        assert_eq!(pool.stats().gapped, 0, "the second follows the first, wherever that is");
+        assert_eq!(pool.head().map(|head| head.pooled.ready_seq), Some(second.arrival), "and keeps its place");
+    }
 }
