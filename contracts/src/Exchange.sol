@@ -10,6 +10,7 @@ import {Markets} from "./libraries/Markets.sol";
 import {Matching} from "./libraries/Matching.sol";
 import {Orders} from "./libraries/Orders.sol";
 import {SafeTransfer} from "./libraries/SafeTransfer.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 import {Store} from "./libraries/Store.sol";
 
 /// @title The entry points of the exchange
@@ -103,15 +104,18 @@ contract Exchange is IExchange {
 
     /// @inheritdoc IExchange
     function deposit(uint32 account, address token, uint256 atoms, uint256[] calldata settle) external payable lock returns (uint32) {
-        uint256 to = account == 0 ? firstOrNew() : account;
-        if (Store.words().acct[to] == 0) revert UnknownAccount();
-        uint256 number = Markets.numberOf(token);
+        (uint256 to, uint256 number) = credited(account, token);
         claimAll(settle);
-        uint256 credit = receive_(token, atoms);
-        mapping(uint256 => uint256) storage bal = Store.words().bal;
-        uint256 page = Keys.bal(to, number);
-        bal[page] = Ledger.credit(bal[page], credit);
-        emit Deposit(uint32(to), uint24(number), credit);
+        credit(to, token, number, atoms);
+        return uint32(to);
+    }
+
+    /// @inheritdoc IExchange
+    function depositPermit(uint32 account, address token, uint256 atoms, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external lock returns (uint32) {
+        (uint256 to, uint256 number) = credited(account, token);
+        if (token == address(0)) revert BadAmount(); // the native coin has no permits
+        SafeTransfer.permit(token, msg.sender, atoms, deadline, v, r, s);
+        credit(to, token, number, atoms);
         return uint32(to);
     }
 
@@ -172,6 +176,37 @@ contract Exchange is IExchange {
         Agents.approve(Agents.owned(account, msg.sender), agent, word);
     }
 
+    /// @inheritdoc IExchange
+    /// @dev Checked in this order: deadline, the account's owner (the grant names the account, so 0 is nobody's), nonce, signature.
+    function approveAgentSigned(AgentGrant calldata g, bytes calldata sig) external lock {
+        if (block.timestamp > g.deadline) revert Expired();
+        address owner = Agents.ownerOf(g.account);
+        Signatures.grant(g, g.account, owner, sig);
+        Agents.approve(g.account, g.agent, Agents.pack(g.expiry, g.perms, g.cap, g.market0, g.market1, g.market2));
+    }
+
+    /// @inheritdoc IExchange
+    function cancelNonces(uint32 account, uint64 word, uint256 mask) external lock {
+        Signatures.cancel(Agents.owned(account, msg.sender), word, mask);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------------------- roles and fees
+
+    /// @inheritdoc IExchange
+    function setRole(uint8 role, address who) external lock {
+        Markets.setRole(role, who);
+    }
+
+    /// @inheritdoc IExchange
+    function setTier(uint32 account, uint8 tier) external lock {
+        Markets.setTier(account, tier);
+    }
+
+    /// @inheritdoc IExchange
+    function sweepFees(uint24 token, uint32[] calldata accounts) external lock {
+        Markets.sweepFees(token, accounts);
+    }
+
     // --------------------------------------------------------------------------------------------------------------------------------------- views
 
     /// @inheritdoc IExchange
@@ -192,14 +227,8 @@ contract Exchange is IExchange {
     function execute(uint32, bytes calldata) external pure returns (bytes memory) { revert BadMode(); }
     function executeSigned(Batch calldata, address, bytes calldata) external pure returns (bytes memory) { revert BadMode(); }
     function swapExactIn(address, uint256, uint32[] calldata, uint256, address, uint40, uint16) external payable returns (uint256) { revert BadMode(); }
-    function depositPermit(uint32, address, uint256, uint256, uint8, bytes32, bytes32) external pure returns (uint32) { revert BadMode(); }
-    function approveAgentSigned(AgentGrant calldata, bytes calldata) external pure { revert BadMode(); }
-    function cancelNonces(uint32, uint64, uint256) external pure { revert BadMode(); }
     function poke(uint32, uint256[] calldata) external pure { revert BadMode(); }
     function prune(uint64, uint16) external pure { revert BadMode(); }
-    function sweepFees(uint24, uint32[] calldata) external pure { revert BadMode(); }
-    function setTier(uint32, uint8) external pure { revert BadMode(); }
-    function setRole(uint8, address) external pure { revert BadMode(); }
 
     // -------------------------------------------------------------------------------------------------------------------------------------- inside
 
@@ -243,13 +272,28 @@ contract Exchange is IExchange {
         }
     }
 
+    /// @dev Who is credited by a deposit of which token.
+    function credited(uint256 account, address token) private returns (uint256 to, uint256 number) {
+        to = account == 0 ? firstOrNew() : account;
+        if (Store.words().acct[to] == 0) revert UnknownAccount();
+        number = Markets.numberOf(token);
+    }
+
+    function credit(uint256 to, address token, uint256 number, uint256 atoms) private {
+        atoms = receive_(token, atoms);
+        mapping(uint256 => uint256) storage bal = Store.words().bal;
+        uint256 page = Keys.bal(to, number);
+        bal[page] = Ledger.credit(bal[page], atoms);
+        emit Deposit(uint32(to), uint24(number), atoms);
+    }
+
     /// @dev Pulls from the sender alone, so no approval of others can be spent.
-    /// @return credit what the vault really grew by; 0 or a vault beyond its bound is refused
-    function receive_(address token, uint256 atoms) private returns (uint256 credit) {
+    /// @return came what the vault really grew by; 0 or a vault beyond its bound is refused
+    function receive_(address token, uint256 atoms) private returns (uint256 came) {
         uint256 held;
         if (token == address(0)) {
             if (msg.value != atoms) revert BadAmount();
-            credit = atoms;
+            came = atoms;
             held = address(this).balance;
         } else {
             if (msg.value != 0) revert BadAmount();
@@ -258,9 +302,9 @@ contract Exchange is IExchange {
             held = SafeTransfer.held(token);
             if (held <= before) revert BadAmount();
             unchecked {
-                credit = held - before;
+                came = held - before;
             }
         }
-        if (credit == 0 || held > VAULT_MAX) revert BadAmount();
+        if (came == 0 || held > VAULT_MAX) revert BadAmount();
     }
 }

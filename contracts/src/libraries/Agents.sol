@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IExchange} from "../interfaces/IExchange.sol";
+import {Markets} from "./Markets.sol";
 import {Store} from "./Store.sol";
 
 /// @title Who acts, and what it may do
@@ -23,9 +24,6 @@ library Agents {
     uint256 internal constant OWNER = 1 << 255;
     uint256 private constant ALL = OWNER | uint256(0xffff) << 40;
 
-    /// The fee collector: it belongs to whoever has the owner role.
-    uint256 private constant FEE_COLLECTOR = 1;
-
     /// Who acts in a call.
     struct Actor {
         uint256 account; // never 0
@@ -44,7 +42,7 @@ library Agents {
         a.account = account;
         a.word = word;
         a.rights = ALL;
-        if (address(uint160(word)) == who || (account == FEE_COLLECTOR && who == s.owner)) return a;
+        if (address(uint160(word)) == who || (account == Markets.FEE_COLLECTOR && who == s.owner)) return a;
         a.rights = s.agents[key(account, who)];
         if (block.timestamp >= a.rights & type(uint40).max) revert IExchange.NotAuthorized();
     }
@@ -54,6 +52,13 @@ library Agents {
         Actor memory a = resolve(named, who);
         if (a.rights & OWNER == 0) revert IExchange.NotAuthorized();
         return a.account;
+    }
+
+    /// @notice Whose signature an account needs; nobody's account is `NotAuthorized`.
+    function ownerOf(uint256 account) internal view returns (address owner) {
+        Store.Layout storage s = Store.words();
+        owner = account == Markets.FEE_COLLECTOR ? s.owner : address(uint160(s.acct[account]));
+        if (owner == address(0)) revert IExchange.NotAuthorized();
     }
 
     /// @notice `NotAuthorized` unless the rights hold all of `perm`, in this market. Comes before the order of an operation is looked up.

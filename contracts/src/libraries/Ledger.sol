@@ -40,4 +40,9 @@ library Ledger {
             return word + (atoms << 128);
         }
     }
+
+    /// @return the word with nothing owed
+    function paid(uint256 word) internal pure returns (uint256) {
+        return word & ~(DUE_MAX << 128);
+    }
 }

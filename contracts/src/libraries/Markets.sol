@@ -2,10 +2,12 @@
 pragma solidity ^0.8.24;
 
 import {IExchange} from "../interfaces/IExchange.sol";
+import {Keys} from "./Keys.sol";
+import {Ledger} from "./Ledger.sol";
 import {SafeTransfer} from "./SafeTransfer.sol";
 import {Store} from "./Store.sol";
 
-/// @title Tokens, markets and their statuses
+/// @title Tokens, markets, their statuses, roles and what is owed to the exchange
 /// @notice A market is one word: base 0-23, quote 24-47 (tokens), quotePerLotTick 48-111 (quote atoms), basePerLot 112-175 (base atoms), minLots 176-199,
 /// takerFee 200-215 (ppm), makerFee 216-231 (ppm, signed), minTtl 232-239 (s), status 240-247. Only the status ever changes.
 library Markets {
@@ -13,6 +15,9 @@ library Markets {
     uint256 internal constant POST_ONLY = 2;
     uint256 internal constant CANCEL_ONLY = 3;
     uint256 internal constant HALTED = 4;
+
+    /// The account that collects fees; it belongs to whoever has the owner role.
+    uint256 internal constant FEE_COLLECTOR = 1;
 
     uint256 private constant NATIVE = 1;
     uint256 private constant FEE_MAX = 10_000;
@@ -103,5 +108,48 @@ library Markets {
         if (to < LIVE || to > HALTED || from == HALTED || (to == HALTED && from != CANCEL_ONLY)) revert IExchange.BadStatus();
         s.cfg[market] = (cfg & ~(uint256(0xff) << STATUS_SHIFT)) | to << STATUS_SHIFT;
         emit IExchange.Status(uint32(market), uint8(to));
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------------------ roles and fees
+
+    /// @notice Owner only. A guardian or fee manager of 0 is nobody; the owner cannot become nobody (`NotAuthorized`). No such role: `BadMode`.
+    function setRole(uint256 role, address who) internal {
+        Store.Layout storage s = Store.words();
+        if (msg.sender != s.owner || (role == 0 && who == address(0))) revert IExchange.NotAuthorized();
+        if (role == 0) s.owner = who;
+        else if (role == 1) s.guardian = who;
+        else if (role == 2) s.feeManager = who;
+        else revert IExchange.BadMode();
+        emit IExchange.Role(uint8(role), who);
+    }
+
+    /// @notice The fee manager only. Above 15: `BadAmount`; nobody's account, so also those of swaps and the collector: `UnknownAccount`.
+    function setTier(uint256 account, uint256 tier) internal {
+        Store.Layout storage s = Store.words();
+        if (msg.sender != s.feeManager) revert IExchange.NotAuthorized();
+        if (tier > 15) revert IExchange.BadAmount();
+        uint256 word = s.acct[account];
+        if (word == 0) revert IExchange.UnknownAccount();
+        s.acct[account] = (word & ~(uint256(15) << 160)) | tier << 160;
+        emit IExchange.Tier(uint32(account), uint8(tier));
+    }
+
+    /// @notice Moves what accounts owe in a token to the fee collector's free balance; who owes nothing is passed over and logs nothing. A token nobody has
+    /// listed has no balances, so nothing moves.
+    function sweepFees(uint256 token, uint32[] calldata accounts) internal {
+        mapping(uint256 => uint256) storage bal = Store.words().bal;
+        uint256 sum;
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            uint256 page = Keys.bal(accounts[i], token);
+            uint256 word = bal[page];
+            uint256 due = Ledger.feeDue(word);
+            if (due == 0) continue;
+            bal[page] = Ledger.paid(word);
+            sum += due;
+            emit IExchange.FeesSwept(accounts[i], uint24(token), due);
+        }
+        if (sum == 0) return;
+        uint256 own = Keys.bal(FEE_COLLECTOR, token); // read now: the collector may itself have owed
+        bal[own] = Ledger.credit(bal[own], sum);
     }
 }

@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {IExchange} from "../interfaces/IExchange.sol";
 
 /// @title Calls to tokens nobody vouches for
-/// @notice The only external calls of the exchange. A token without return value is accepted, `false`, a revert or no code is `TransferFailed`.
+/// @notice The only external calls of the exchange, tokens' and those of signers that are contracts (`read`). A token without return value is accepted, `false`, a revert or no code is `TransferFailed`.
 library SafeTransfer {
     /// @param token address, 0 for the native coin
     function send(address token, address to, uint256 atoms) internal {
@@ -18,6 +18,14 @@ library SafeTransfer {
 
     function pull(address token, address from, uint256 atoms) internal {
         call(token, abi.encodeWithSignature("transferFrom(address,address,uint256)", from, address(this), atoms));
+    }
+
+    /// @notice Asks a token for an ERC-2612 permit of `owner` for the exchange. Whatever it answers: the pull after it shows whether there is an allowance.
+    function permit(address token, address owner, uint256 atoms, uint256 deadline, uint8 v, bytes32 r, bytes32 s) internal {
+        bytes memory data = abi.encodeWithSelector(0xd505accf, owner, address(this), atoms, deadline, v, r, s);
+        assembly ("memory-safe") {
+            pop(call(gas(), token, 0, add(data, 32), mload(data), 0, 0))
+        }
     }
 
     /// @return atoms the token says the exchange holds

@@ -11,7 +11,7 @@ library Store {
         address owner;
         /// 1: may stop a market's trading, never exits
         address guardian;
-        /// 2: sets fee tiers (later)
+        /// 2: sets fee tiers
         address feeManager;
         /// 3: newest market 0-31, newest token 32-55 (0 while only the native coin is known)
         uint256 counts;
@@ -33,9 +33,9 @@ library Store {
         mapping(uint256 => uint256) lvl;
         /// 12: level << 40 | index >> 1 => two records, Orders
         mapping(uint256 => uint256) ord;
-        /// 13: account << 160 | address => agent's rights (later)
+        /// 13: account << 160 | address => agent's rights, Agents
         mapping(uint256 => uint256) agents;
-        /// 14: account << 56 | nonce >> 8 => used bits (later)
+        /// 14: account << 56 | nonce >> 8 => used bits, Signatures
         mapping(uint256 => uint256) nonces;
         /// 15: account << 64 | cloid => tracked order (later)
         mapping(uint256 => uint256) cloids;
