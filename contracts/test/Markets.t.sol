@@ -33,6 +33,14 @@ contract MarketsTest is Base {
         eq(vm.getRecordedLogs().length, 0, "no log");
     }
 
+    /// Whatever the exchange answers to calls of its own, it cannot be listed as a token and so be called as one.
+    function testTheExchangeIsNoToken() public {
+        vm.expectRevert(err(IExchange.UnknownToken.selector));
+        x.addToken(address(x));
+        vm.expectRevert(err(IExchange.UnknownToken.selector));
+        x.createMarket(address(x), address(quote), 1, 1, 1, 0, 0, 0, 1);
+    }
+
     function testBadMarkets() public {
         bad(address(quote), 1, 1, 1, 0, 0, 1); // quote = base
         bad(address(base), 0, 1, 1, 0, 0, 1);
