@@ -94,7 +94,7 @@ contract Lens is ILens, Preview {
     function balanceOf(uint32 account, address token, uint256[] calldata ids) external view returns (uint256 free, uint256 feeDue, uint256 claimable) {
         uint256 number = token == address(0) ? 1 : read(TOKEN_OF, uint160(token));
         bytes32[] memory words = slotsOf(ids, 1);
-        words[0] = at(BAL, Keys.bal(account, number));
+        words[0] = slotOf(BAL, Keys.bal(account, number));
         words = exchange.load(words);
         free = Ledger.free(uint256(words[0]));
         feeDue = Ledger.feeDue(uint256(words[0]));
@@ -168,7 +168,7 @@ contract Lens is ILens, Preview {
     function taker(uint256 account, uint256 market, uint256 side, uint256 maxIn) private view returns (Taking memory t) {
         if (account == 0) account = read(ACCT_OF, uint160(msg.sender));
         bytes32[] memory words = new bytes32[](2);
-        (words[0], words[1]) = (at(CFG, market), at(ACCT, account));
+        (words[0], words[1]) = (slotOf(CFG, market), slotOf(ACCT, account));
         words = exchange.load(words);
         t.cfg = uint256(words[0]);
         (t.account, t.market, t.side, t.steps) = (account, market, side, STEPS_MAX);
@@ -194,9 +194,9 @@ contract Lens is ILens, Preview {
         slots = new bytes32[](skip + 3 * ids.length);
         for (uint256 i = 0; i < ids.length; ++i) {
             uint256 level = Keys.levelOf(ids[i]);
-            slots[skip + 3 * i] = at(ORD, Orders.key(level, Keys.indexOf(ids[i])));
-            slots[skip + 3 * i + 1] = at(LVL, level);
-            slots[skip + 3 * i + 2] = at(CFG, Keys.marketOf(level));
+            slots[skip + 3 * i] = slotOf(ORD, Orders.key(level, Keys.indexOf(ids[i])));
+            slots[skip + 3 * i + 1] = slotOf(LVL, level);
+            slots[skip + 3 * i + 2] = slotOf(CFG, Keys.marketOf(level));
         }
     }
 

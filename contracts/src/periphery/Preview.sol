@@ -90,15 +90,15 @@ abstract contract Preview is Reader {
     /// @dev The checks before matching, in their order.
     function checked(ILens.Wish memory w) private view returns (Taking memory t) {
         bytes32[] memory words = new bytes32[](2);
-        (words[0], words[1]) = (at(CFG, w.market), at(ACCT_OF, uint160(w.sender)));
+        (words[0], words[1]) = (slotOf(CFG, w.market), slotOf(ACCT_OF, uint160(w.sender)));
         words = exchange.load(words);
         t.cfg = uint256(words[0]);
         if (t.cfg == 0) revert IExchange.NoMarket();
         t.account = w.account == 0 ? uint256(words[1]) : w.account;
         words = new bytes32[](6); // the first is slot 0: the owner role
-        (words[1], words[2]) = (at(ACCT, t.account), at(AGENTS, t.account << 160 | uint160(w.sender)));
-        words[3] = at(CLOIDS, t.account << 64 | w.cloid);
-        (words[4], words[5]) = (at(BAL, Keys.bal(t.account, Markets.base(t.cfg))), at(BAL, Keys.bal(t.account, Markets.quote(t.cfg))));
+        (words[1], words[2]) = (slotOf(ACCT, t.account), slotOf(AGENTS, t.account << 160 | uint160(w.sender)));
+        words[3] = slotOf(CLOIDS, t.account << 64 | w.cloid);
+        (words[4], words[5]) = (slotOf(BAL, Keys.bal(t.account, Markets.base(t.cfg))), slotOf(BAL, Keys.bal(t.account, Markets.quote(t.cfg))));
         words = exchange.load(words);
         authorized(w, t, words);
         terms(w, t.cfg);

@@ -44,13 +44,13 @@ abstract contract Reader {
     // -------------------------------------------------------------------------------------------------------------------------------------- words
 
     /// @dev Slot of a mapping's word.
-    function at(uint256 base, uint256 key) internal pure returns (bytes32) {
+    function slotOf(uint256 base, uint256 key) internal pure returns (bytes32) {
         return keccak256(abi.encode(key, base));
     }
 
     function read(uint256 base, uint256 key) internal view returns (uint256) {
         bytes32[] memory slots = new bytes32[](1);
-        slots[0] = at(base, key);
+        slots[0] = slotOf(base, key);
         return uint256(exchange.load(slots)[0]);
     }
 
@@ -59,7 +59,7 @@ abstract contract Reader {
         words = new bytes32[](ticks.length);
         if (ticks.length == 0) return words;
         for (uint256 i = 0; i < ticks.length; ++i) {
-            words[i] = at(LVL, Keys.level(market << 32, side, ticks[i]));
+            words[i] = slotOf(LVL, Keys.level(market << 32, side, ticks[i]));
         }
         return exchange.load(words);
     }
@@ -84,7 +84,7 @@ abstract contract Reader {
         ticks = new uint256[](n);
         uint256 half = Bitmap.half(market, side);
         bytes32[] memory words = new bytes32[](3);
-        (words[0], words[1], words[2]) = (at(BITS, half), at(BITS, half | 1 << 32 | from >> 16), at(BITS, half | 2 << 32 | from >> 8));
+        (words[0], words[1], words[2]) = (slotOf(BITS, half), slotOf(BITS, half | 1 << 32 | from >> 16), slotOf(BITS, half | 2 << 32 | from >> 8));
         words = exchange.load(words);
         uint256 root = beyond(uint256(words[0]), side, from >> 16, false);
         uint256 middle = beyond(uint256(words[1]), side, from >> 8 & 255, false);
@@ -124,7 +124,7 @@ abstract contract Reader {
     function leafWords(uint256 half, uint256[] memory leaves) private view returns (bytes32[] memory words) {
         words = new bytes32[](leaves.length);
         for (uint256 i = 0; i < leaves.length; ++i) {
-            words[i] = at(BITS, half | 2 << 32 | leaves[i]);
+            words[i] = slotOf(BITS, half | 2 << 32 | leaves[i]);
         }
         return exchange.load(words);
     }
@@ -159,7 +159,7 @@ abstract contract Reader {
             uint256 n = end - place < PAGE ? end - place : PAGE;
             bytes32[] memory slots = new bytes32[](n);
             for (uint256 i = 0; i < n; ++i) {
-                slots[i] = at(ORD, Orders.key(p.level, index + 2 * i));
+                slots[i] = slotOf(ORD, Orders.key(p.level, index + 2 * i));
             }
             p.first = place;
             p.words = exchange.load(slots);
