@@ -3,15 +3,19 @@ pragma solidity ^0.8.24;
 
 import {IExchange} from "./interfaces/IExchange.sol";
 import {Agents} from "./libraries/Agents.sol";
-import {Fees} from "./libraries/Fees.sol";
+import {Deadman} from "./libraries/Deadman.sol";
 import {Keys} from "./libraries/Keys.sol";
 import {Ledger} from "./libraries/Ledger.sol";
 import {Markets} from "./libraries/Markets.sol";
 import {Matching} from "./libraries/Matching.sol";
+import {Ops} from "./libraries/Ops.sol";
+import {Kind, Order} from "./libraries/Order.sol";
 import {Orders} from "./libraries/Orders.sol";
+import {Rejects} from "./libraries/Rejects.sol";
 import {SafeTransfer} from "./libraries/SafeTransfer.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 import {Store} from "./libraries/Store.sol";
+import {Taking} from "./libraries/Taking.sol";
 
 /// @title The entry points of the exchange
 /// @notice Each checks who calls and what, in the order of the design, then hands over to one library. No proxy, no immutables: a genesis file may carry the
@@ -21,7 +25,6 @@ contract Exchange is IExchange {
     uint256 private constant ACCOUNTS = (1 << 31) - 256;
     uint256 private constant SALTS = 4;
     uint256 private constant VAULT_MAX = type(uint112).max;
-    uint256 private constant STEPS = 256;
 
     constructor() {
         Store.words().owner = msg.sender;
@@ -50,46 +53,77 @@ contract Exchange is IExchange {
         lock
         returns (uint256 id, uint48 filled)
     {
-        Matching.Order memory o;
-        o.market = market;
+        Order memory o;
         o.cfg = Store.words().cfg[market];
         if (o.cfg == 0) revert NoMarket();
         Agents.Actor memory who = Agents.resolve(account, msg.sender);
-        uint256 tif = mode >> 1; // stp and TRACK lie above it and are not offered yet
-        Agents.demand(who.rights, Agents.permOf(tif & 7), market);
-        Agents.cap(who.rights, lots * Fees.unit(o.cfg, tick));
         o.account = who.account;
-        o.tier = Agents.tier(who.word);
-        if (tif > Matching.FOK || tif == 2 || expiry != 0) revert BadMode();
-        uint256 status = Markets.status(o.cfg);
-        if (status > (tif == Matching.POST_ONLY ? Markets.POST_ONLY : Markets.LIVE)) revert NotLive(uint8(status));
-        if (tick == 0) revert BadTick();
-        if (lots < Markets.minLots(o.cfg) || lots > Orders.LOTS_MAX) revert BadLots();
+        o.acct = who.word;
+        o.rights = who.rights;
+        o.kind = Kind.PLACE;
+        o.market = market;
         o.mode = mode;
         o.side = mode & 1;
         o.tick = tick;
         o.lots = lots;
+        o.expiry = expiry;
         o.cloid = cloid;
-        o.steps = maxSteps == 0 ? STEPS : maxSteps;
-        uint256 taken;
-        (id, taken) = Matching.place(o);
-        filled = uint48(taken);
+        o.steps = Ops.stepsOf(maxSteps);
+        o.maxIn = Taking.UNBOUND;
+        Rejects.raise(Matching.place(o));
+        id = o.result & type(uint104).max;
+        filled = uint48(o.result >> 104);
     }
 
     /// @inheritdoc IExchange
     function cancel(uint32 account, uint256 orderId) external lock returns (uint48, uint48) {
-        (uint256 back, uint256 filled) = Orders.cancel(Orders.own(orderId, canceller(account, orderId)));
-        return (uint48(back), uint48(filled));
+        uint256 result = onId(account, Kind.CANCEL, orderId, 0);
+        return (uint48(result), uint48(result >> 48));
     }
 
     /// @inheritdoc IExchange
     function reduce(uint32 account, uint256 orderId, uint48 left) external lock returns (uint48) {
-        return uint48(Orders.reduce(Orders.own(orderId, canceller(account, orderId)), left));
+        return uint48(onId(account, Kind.REDUCE, orderId, left));
     }
 
     /// @inheritdoc IExchange
     function claim(uint256[] calldata orderIds) external lock {
         claimAll(orderIds);
+    }
+
+    /// @inheritdoc IExchange
+    function execute(uint32 account, bytes calldata ops) external lock returns (bytes memory) {
+        uint256 words = Ops.count(ops);
+        return Ops.run(Agents.resolve(account, msg.sender), ops, words);
+    }
+
+    /// @notice Not for others: an operation of a batch that goes on after failures, in a call of its own, so that a failure leaves no trace. Carries the
+    /// words of an `Order` and gives its result word. The lock is held meanwhile.
+    fallback() external {
+        // The length as well: no call to a token, a signer or a receiver looks like this.
+        if (msg.sender != address(this) || msg.data.length != Matching.ORDER_BYTES) revert NotAuthorized();
+        Order memory o;
+        assembly ("memory-safe") {
+            calldatacopy(o, 0, calldatasize())
+        }
+        Ops.inside(o);
+        uint256 result = o.result;
+        assembly ("memory-safe") {
+            mstore(0, result)
+            return(0, 32)
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------------------- keeping house
+
+    /// @inheritdoc IExchange
+    function poke(uint32 account, uint256[] calldata orderIds) external lock {
+        Deadman.poke(account == 0 ? Store.words().acctOf[msg.sender] : account, orderIds);
+    }
+
+    /// @inheritdoc IExchange
+    function prune(uint64 level, uint16 maxSteps) external lock {
+        Taking.prune(level, Ops.stepsOf(maxSteps));
     }
 
     // --------------------------------------------------------------------------------------------------------------------------- accounts and money
@@ -224,19 +258,16 @@ contract Exchange is IExchange {
 
     // TEMPORARY on branch m2: every stub below is replaced before this branch goes to main.
 
-    function execute(uint32, bytes calldata) external pure returns (bytes memory) { revert BadMode(); }
     function executeSigned(Batch calldata, address, bytes calldata) external pure returns (bytes memory) { revert BadMode(); }
     function swapExactIn(address, uint256, uint32[] calldata, uint256, address, uint40, uint16) external payable returns (uint256) { revert BadMode(); }
-    function poke(uint32, uint256[] calldata) external pure { revert BadMode(); }
-    function prune(uint64, uint16) external pure { revert BadMode(); }
 
     // -------------------------------------------------------------------------------------------------------------------------------------- inside
 
-    /// @dev The account of an operation on an id, if the sender may take its orders back there.
-    function canceller(uint256 named, uint256 orderId) private view returns (uint256) {
-        Agents.Actor memory who = Agents.resolve(named, msg.sender);
-        Agents.demand(who.rights, Agents.CANCEL, Keys.marketOf(Keys.levelOf(orderId)));
-        return who.account;
+    /// @dev An operation on an order, by its owner or an agent.
+    function onId(uint256 named, uint256 kind, uint256 orderId, uint256 left) private returns (uint256 result) {
+        uint256 refusal;
+        (refusal, result) = Ops.onId(Agents.resolve(named, msg.sender), kind, orderId, left);
+        Rejects.raise(refusal);
     }
 
     /// @dev The sender's first account, registered now with the first free of the salts if there is none.
@@ -268,7 +299,7 @@ contract Exchange is IExchange {
 
     function claimAll(uint256[] calldata orderIds) private {
         for (uint256 i = 0; i < orderIds.length; ++i) {
-            Orders.claim(orderIds[i]);
+            Rejects.raise(Orders.claim(Orders.find(orderIds[i])));
         }
     }
 

@@ -69,19 +69,17 @@ contract PlaceTest is Base {
     /// The order of the checks: each line mends what the line before was refused for.
     function testChecksInOrder() public {
         halt(3);
-        uint8 bad = 2 << 1; // SLIDE
+        uint8 bad = 5 << 1; // no such tif
         bytes memory mode = err(IExchange.BadMode.selector);
         refuse(err(IExchange.NoMarket.selector), A, 9, bad, 0, 0, 1, 0);
         vm.expectRevert(err(IExchange.NotAuthorized.selector));
         vm.prank(ownerOf(A));
         x.place(B, market, bad, 0, 0, 1, 0, 0);
         refuse(mode, A, bad, 0, 0);
-        refuse(mode, A, 5 << 1, 0, 0); // no such tif
         refuse(mode, A, 7 << 1, 0, 0);
-        refuse(mode, A, IOC | 1 << 4, 0, 0); // stp
+        refuse(mode, A, IOC | 5 << 4, 0, 0); // no such self-trade mode
         refuse(mode, A, IOC | 7 << 4, 0, 0);
-        refuse(mode, A, GTC | 1 << 7, 0, 0); // TRACK
-        refuse(mode, A, market, GTC, 0, 0, 1, 0); // expiry
+        refuse(mode, A, GTC | 1 << 7, 0, 0); // TRACK without a number
         refuse(abi.encodeWithSelector(IExchange.NotLive.selector, 3), A, GTC, 0, 0);
         refuse(abi.encodeWithSelector(IExchange.NotLive.selector, 3), A, POST_ONLY, 0, 0);
         halt(2);
@@ -91,6 +89,7 @@ contract PlaceTest is Base {
         refuse(err(IExchange.BadTick.selector), A, POST_ONLY, 0, 0);
         refuse(err(IExchange.BadLots.selector), A, POST_ONLY, 1, 0);
         refuse(err(IExchange.BadLots.selector), A, POST_ONLY, 1, 1 << 47);
+        refuse(err(IExchange.Expired.selector), A, market, POST_ONLY, 1, 1, uint32(block.timestamp), 0);
         refuse(err(IExchange.Insufficient.selector), POOR, POST_ONLY, 1, (1 << 47) - 1);
         bid(A, 1, 1);
     }

@@ -61,17 +61,21 @@ library Agents {
         if (owner == address(0)) revert IExchange.NotAuthorized();
     }
 
-    /// @notice `NotAuthorized` unless the rights hold all of `perm`, in this market. Comes before the order of an operation is looked up.
+    /// @notice Whether the rights hold all of `perm`, in this market. Comes before the order of an operation is looked up.
     /// @param perm one or more of the constants above
     /// @param market number of the market; 0 for what has none (withdraw, schedule, pre-cancel)
-    function demand(uint256 rights, uint256 perm, uint256 market) internal pure {
-        if (rights >= OWNER) return;
-        if (rights & perm != perm) revert IExchange.NotAuthorized();
+    function may(uint256 rights, uint256 perm, uint256 market) internal pure returns (bool) {
+        if (rights >= OWNER) return true;
+        if (rights & perm != perm) return false;
         uint256 markets = rights >> 152 & type(uint96).max;
-        if (markets == 0 || market == 0) return;
+        if (markets == 0 || market == 0) return true;
         uint256 m = type(uint32).max;
-        if (markets & m == market || markets >> 32 & m == market || markets >> 64 == market) return;
-        revert IExchange.NotAuthorized();
+        return markets & m == market || markets >> 32 & m == market || markets >> 64 == market;
+    }
+
+    /// @notice `NotAuthorized` unless the rights hold `perm`.
+    function demand(uint256 rights, uint256 perm, uint256 market) internal pure {
+        if (!may(rights, perm, market)) revert IExchange.NotAuthorized();
     }
 
     /// @notice The right an order needs: resting modes PLACE, all others TAKE, also modes that do not exist.
@@ -80,11 +84,16 @@ library Agents {
         return tif == 1 || tif == 2 ? PLACE : TAKE;
     }
 
-    /// @notice `OverCap` if an order is worth more than the rights allow. PLACE: lots x unit of its limit tick, before anything is taken. TAKE: the quote it
+    /// @notice Whether the rights allow an order worth this much. PLACE: lots x unit of its limit tick, before anything is taken. TAKE: the quote it
     /// exchanged, without the fee.
-    function cap(uint256 rights, uint256 quoteAtoms) internal pure {
+    function within(uint256 rights, uint256 quoteAtoms) internal pure returns (bool) {
         uint256 most = rights >> 56 & type(uint96).max;
-        if (most != 0 && quoteAtoms > most) revert IExchange.OverCap();
+        return most == 0 || quoteAtoms <= most;
+    }
+
+    /// @notice `OverCap` unless the rights allow it.
+    function cap(uint256 rights, uint256 quoteAtoms) internal pure {
+        if (!within(rights, quoteAtoms)) revert IExchange.OverCap();
     }
 
     /// @notice Gives rights, replacing what the agent had.

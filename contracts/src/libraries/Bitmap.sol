@@ -56,6 +56,30 @@ library Bitmap {
         return leaf == 0 ? best(half_, side) : (tick >> 8 << 8) | pick(leaf, side);
     }
 
+    /// @notice The open tick next to `tick`, away from the touch.
+    /// @return 0 if there is none
+    function following(uint256 half_, uint256 side, uint256 tick) internal view returns (uint256) {
+        mapping(uint256 => uint256) storage bits = Store.words().bits;
+        uint256 word = bits[half_ | LEAF | tick >> 8] & further(side, tick & 255);
+        if (word != 0) return (tick >> 8 << 8) | pick(word, side);
+        uint256 up = tick >> 16 << 8;
+        word = bits[half_ | DEPTH1 | tick >> 16] & further(side, tick >> 8 & 255);
+        if (word == 0) {
+            word = bits[half_] & further(side, tick >> 16);
+            if (word == 0) return 0;
+            up = pick(word, side) << 8;
+            word = bits[half_ | DEPTH1 | up >> 8];
+        }
+        up |= pick(word, side);
+        return up << 8 | pick(bits[half_ | LEAF | up], side);
+    }
+
+    /// @dev The bits after `bit` on the way from the touch: above for asks, below for bids.
+    function further(uint256 side, uint256 bit) private pure returns (uint256) {
+        uint256 below = (1 << bit) - 1;
+        return side == 1 ? ~(below | 1 << bit) : below;
+    }
+
     /// @notice Whether an order of the other side limited at `tick` would meet this side. Looks from the order's own price outward, so that an order far from
     /// the touch never reads the words of the touch.
     /// @param half_ the side that would be met, `side` its number

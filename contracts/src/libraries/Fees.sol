@@ -28,15 +28,28 @@ library Fees {
     }
 
     /// @notice The taker's fee on all it takes in one operation, rounded up once.
-    /// @param tier of the account, 0 .. 15: sixteenths off, though never below the maker's rebate
     /// @return quote atoms
     function taker(uint256 cfg, uint256 tier, uint256 quote) internal pure returns (uint256) {
+        unchecked {
+            return (quote * rate(cfg, tier) + (SIXTEENTH_PPM - 1)) / SIXTEENTH_PPM;
+        }
+    }
+
+    /// @notice The most quote atoms a taker can exchange so that they and the fee stay within `atoms`; what the rounding leaves over stays with the taker.
+    function budget(uint256 cfg, uint256 tier, uint256 atoms) internal pure returns (uint256) {
+        unchecked {
+            return atoms * SIXTEENTH_PPM / (SIXTEENTH_PPM + rate(cfg, tier));
+        }
+    }
+
+    /// @param tier of the account, 0 .. 15: sixteenths off, though never below the maker's rebate
+    /// @return sixteenths of a ppm of the quote
+    function rate(uint256 cfg, uint256 tier) private pure returns (uint256 sixteenths) {
         int256 makerFee = Markets.makerFee(cfg);
         unchecked {
-            uint256 rate = Markets.takerFee(cfg) * (16 - tier);
+            sixteenths = Markets.takerFee(cfg) * (16 - tier);
             uint256 floor = makerFee < 0 ? 16 * uint256(-makerFee) : 0;
-            if (rate < floor) rate = floor;
-            return (quote * rate + (SIXTEENTH_PPM - 1)) / SIXTEENTH_PPM;
+            if (sixteenths < floor) sixteenths = floor;
         }
     }
 

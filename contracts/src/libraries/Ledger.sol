@@ -34,6 +34,17 @@ library Ledger {
         }
     }
 
+    /// @notice Whether the word has room for a credit and a fee more.
+    function holds(uint256 word, uint256 atoms, uint256 due) internal pure returns (bool) {
+        unchecked {
+            return atoms <= FREE_MAX - (word & FREE_MAX) && due <= DUE_MAX - feeDue(word);
+        }
+    }
+
+    function rested(uint256 word) internal pure returns (bool) {
+        return word & RESTED != 0;
+    }
+
     function owe(uint256 word, uint256 atoms) internal pure returns (uint256) {
         unchecked {
             if (atoms > DUE_MAX - feeDue(word)) revert IExchange.BadAmount();

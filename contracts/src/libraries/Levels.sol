@@ -22,6 +22,10 @@ library Levels {
         return word >> 176 & INDEX_MAX;
     }
 
+    function minExpiry(uint256 word) internal pure returns (uint256) {
+        return word >> 32 & type(uint32).max;
+    }
+
     function tail(uint256 word) internal pure returns (uint256) {
         return word >> 216;
     }
@@ -38,10 +42,21 @@ library Levels {
         return end << 216 | end << 176;
     }
 
-    /// @notice The word with `lots` more at its tail. The caller has checked tail < INDEX_MAX and open + lots <= OPEN_MAX.
-    function pushed(uint256 word, uint256 lots) internal pure returns (uint256) {
+    /// @notice The word with `lots` more at its tail, that live until `expiry` (0: for ever). The caller has checked tail < INDEX_MAX and open + lots <=
+    /// OPEN_MAX.
+    function pushed(uint256 word, uint256 lots, uint256 expiry) internal pure returns (uint256) {
         unchecked {
-            return word + (1 << 216) + (lots << 64);
+            word += (1 << 216) + (lots << 64);
+            if (expiry == 0) return word;
+            uint256 least = minExpiry(word);
+            if (least != 0 && least <= expiry) return word;
+            return word - (least << 32) + (expiry << 32);
         }
+    }
+
+    /// @notice Whether an order of the level may have expired: then it must be walked.
+    function due(uint256 word) internal view returns (bool) {
+        uint256 least = minExpiry(word);
+        return least != 0 && least <= block.timestamp;
     }
 }

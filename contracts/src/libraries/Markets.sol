@@ -51,6 +51,10 @@ library Markets {
         return int16(uint16(cfg >> 216));
     }
 
+    function minTtl(uint256 cfg) internal pure returns (uint256) {
+        return cfg >> 232 & 0xff;
+    }
+
     function status(uint256 cfg) internal pure returns (uint256) {
         return cfg >> STATUS_SHIFT & 0xff;
     }

@@ -8,22 +8,30 @@ import {Keys} from "./Keys.sol";
 import {Ledger} from "./Ledger.sol";
 import {Levels} from "./Levels.sol";
 import {Markets} from "./Markets.sol";
+import {Rejects} from "./Rejects.sol";
 import {Store} from "./Store.sol";
 
 /// @title Resting orders: placed at the tail, taken back, reduced, paid
 /// @notice Two records share a word, the even index low: lots 0-47, account 48-79, aux 80-126 (expiry in s; once skipped: lots filled before it), skipped 127.
 /// A record of 0 is a hole: cancelled, claimed, or not placed yet. A record before the head is filled by all its lots unless skipped. A fill writes no record:
 /// what an order has earned follows from its level's word, and is paid here, when it is claimed or cancelled.
+/// Money is judged before anything is written: what answers with a refusal (see Rejects) has left no trace.
 library Orders {
     uint256 internal constant LOTS_MAX = (1 << 47) - 1;
     uint256 internal constant RECORD = type(uint128).max;
     uint256 private constant LOTS = type(uint48).max;
     uint256 private constant SKIPPED = 1 << 127;
 
-    uint8 private constant CANCEL = 1;
-    uint8 private constant REDUCE = 2;
+    // Why lots went home, in `Reduced`.
+    uint8 internal constant CANCEL = 1;
+    uint8 internal constant REDUCE = 2;
+    uint8 internal constant REPLACED = 3;
+    uint8 internal constant STP = 4;
+    uint8 internal constant EXPIRED = 5;
+    uint8 internal constant DEADMAN = 6;
+    uint8 internal constant HALTED = 7;
 
-    /// An order as it lies in storage.
+    /// An order as it lies in storage, and what an operation gave of it.
     struct Resting {
         uint256 id;
         uint256 level;
@@ -31,6 +39,8 @@ library Orders {
         uint256 key; // of the word with its record
         uint256 word; // that word
         uint256 record; // 0: a hole
+        uint256 back; // lots refunded by the operation
+        uint256 filled; // lots paid by the operation
     }
 
     function find(uint256 id) internal view returns (Resting memory o) {
@@ -42,90 +52,84 @@ library Orders {
         o.record = o.word >> shift(o.index) & RECORD;
     }
 
-    /// @notice The order of an operation by its owner.
-    function own(uint256 id, uint256 account) internal view returns (Resting memory o) {
-        o = find(id);
-        if (o.record == 0) revert IExchange.UnknownOrder();
-        if (accountOf(o.record) != account) revert IExchange.NotAuthorized();
+    /// @return refusal of an operation of `account` on the order
+    function foreign(Resting memory o, uint256 account) internal pure returns (uint256) {
+        if (o.record == 0) return Rejects.UNKNOWN_ORDER;
+        return accountOf(o.record) == account ? 0 : Rejects.NOT_AUTHORIZED;
     }
 
-    /// @notice Appends an order to its level and sets the bitmap if it is the first. The escrow is the caller's to debit.
-    /// @return id of the order
-    function push(uint256 market, uint256 side, uint256 tick, uint256 account, uint256 lots) internal returns (uint256 id) {
+    /// @notice Writes an order to the tail of its level and sets the bitmap if it is the first. The caller has found room and moved the escrow.
+    /// @param level its level, `word` that level's word
+    /// @param record lots, account, expiry
+    function push(uint256 level, uint256 word, uint256 record) internal {
         Store.Layout storage s = Store.words();
-        uint256 level = Keys.level(market << 32, side, tick);
-        uint256 word = s.lvl[level];
         uint256 index = Levels.tail(word);
-        unchecked {
-            if (index == Levels.INDEX_MAX || Levels.open(word) + lots > Levels.OPEN_MAX) revert IExchange.LevelFull();
-        }
-        if (Levels.open(word) == 0) Bitmap.set(Bitmap.half(market, side), tick);
-        s.lvl[level] = Levels.pushed(word, lots);
+        if (Levels.open(word) == 0) Bitmap.set(Bitmap.half(Keys.marketOf(level), Keys.sideOf(level)), Keys.tickOf(level));
+        s.lvl[level] = Levels.pushed(word, lotsOf(record), expiryOf(record));
         uint256 spot = key(level, index);
-        uint256 record = account << 48 | lots;
         if (index & 1 == 0) s.ord[spot] = record; // its neighbour comes later: the word is 0
         else s.ord[spot] |= record << 128;
-        return level << 40 | index;
     }
 
     /// @notice Takes an order back; filled meanwhile, it is paid out instead.
-    function cancel(Resting memory o) internal returns (uint256 back, uint256 filled) {
+    function cancel(Resting memory o) internal returns (uint256 refusal) {
         uint256 word = Store.words().lvl[o.level];
-        if (!live(o, word)) return settle(o);
-        return drop(o, word, CANCEL);
+        return live(o, word) ? drop(o, word, CANCEL) : settle(o);
     }
 
     /// @notice Lowers what is left of a live order to `left` lots, at its place in the queue. What it has filled stays unclaimed.
-    function reduce(Resting memory o, uint256 left) internal returns (uint256 back) {
+    function reduce(Resting memory o, uint256 left) internal returns (uint256 refusal) {
         Store.Layout storage s = Store.words();
         uint256 word = s.lvl[o.level];
-        if (!live(o, word)) revert IExchange.UnknownOrder();
-        if (left == 0) {
-            (back,) = drop(o, word, CANCEL);
-            return back;
-        }
+        if (!live(o, word)) return Rejects.UNKNOWN_ORDER;
+        if (left == 0) return drop(o, word, CANCEL);
         unchecked {
             uint256 now_ = lotsOf(o.record) - filledAtHead(o, word);
             if (left >= now_) return 0;
             uint256 cfg = s.cfg[Keys.marketOf(o.level)];
-            if (left < Markets.minLots(cfg)) revert IExchange.BadLots();
-            back = now_ - left;
+            if (left < Markets.minLots(cfg)) return Rejects.BAD_LOTS;
+            uint256 back = now_ - left;
+            refusal = pay(cfg, o.level, accountOf(o.record), 0, back);
+            if (refusal != 0) return refusal;
+            o.back = back;
             s.ord[o.key] = o.word - (back << shift(o.index));
             s.lvl[o.level] = word - (back << 64);
             emit IExchange.Reduced(o.id, uint48(left), uint48(back), REDUCE);
-            pay(cfg, o, 0, back);
         }
     }
 
     /// @notice Pays what an order has earned so far; nothing to pay has no effect. Anyone may ask.
-    function claim(uint256 id) internal {
-        Resting memory o = find(id);
-        if (o.record == 0) return;
+    function claim(Resting memory o) internal returns (uint256 refusal) {
+        if (o.record == 0) return 0;
         Store.Layout storage s = Store.words();
         uint256 word = s.lvl[o.level];
-        if (!live(o, word)) {
-            settle(o);
-            return;
-        }
+        if (!live(o, word)) return settle(o);
         uint256 filled = filledAtHead(o, word);
-        if (filled == 0) return;
+        if (filled == 0) return 0;
+        uint256 account = accountOf(o.record);
+        refusal = pay(s.cfg[Keys.marketOf(o.level)], o.level, account, filled, 0);
+        if (refusal != 0) return refusal;
+        o.filled = filled;
         unchecked {
             // The filled part leaves record and level together: open, and every other order, stay as they are.
             s.ord[o.key] = o.word - (filled << shift(o.index));
             s.lvl[o.level] = word - (filled << 128);
         }
-        emit IExchange.Claimed(o.id, uint32(accountOf(o.record)), uint48(filled), 0);
-        pay(s.cfg[Keys.marketOf(o.level)], o, filled, 0);
+        emit IExchange.Claimed(o.id, uint32(account), uint48(filled), 0);
     }
 
-    // ------------------------------------------------------------------------------------------------------------------------------------- inside
-
-    /// @dev Removes a live order: what is left goes home, what was filled is paid.
-    function drop(Resting memory o, uint256 word, uint8 why) private returns (uint256 left, uint256 filled) {
+    /// @notice Removes a live order: what is left goes home, what was filled is paid.
+    /// @param word of its level
+    function drop(Resting memory o, uint256 word, uint8 why) internal returns (uint256 refusal) {
         Store.Layout storage s = Store.words();
-        filled = filledAtHead(o, word);
+        uint256 account = accountOf(o.record);
         unchecked {
-            left = lotsOf(o.record) - filled;
+            uint256 filled = filledAtHead(o, word);
+            uint256 left = lotsOf(o.record) - filled;
+            refusal = pay(s.cfg[Keys.marketOf(o.level)], o.level, account, filled, left);
+            if (refusal != 0) return refusal;
+            o.filled = filled;
+            o.back = left;
             uint256 open = Levels.open(word) - left;
             uint256 head = Levels.head(word);
             bool first = o.index == head;
@@ -134,28 +138,55 @@ library Orders {
             if (open == 0) Bitmap.clear(Bitmap.half(Keys.marketOf(o.level), Keys.sideOf(o.level)), Keys.tickOf(o.level));
         }
         erase(o);
-        emit IExchange.Reduced(o.id, 0, uint48(left), why);
-        if (filled != 0) emit IExchange.Claimed(o.id, uint32(accountOf(o.record)), uint48(filled), 0);
-        pay(s.cfg[Keys.marketOf(o.level)], o, filled, left);
+        emit IExchange.Reduced(o.id, 0, uint48(o.back), why);
+        if (o.filled != 0) emit IExchange.Claimed(o.id, uint32(account), uint48(o.filled), 0);
     }
 
     /// @dev Pays an order that does not rest any more: filled, or skipped when it had expired.
-    function settle(Resting memory o) private returns (uint256 back, uint256 filled) {
-        (back, filled) = o.record & SKIPPED != 0 ? (lotsOf(o.record), o.record >> 80 & LOTS_MAX) : (0, lotsOf(o.record));
+    function settle(Resting memory o) private returns (uint256 refusal) {
+        (uint256 back, uint256 filled) = o.record & SKIPPED != 0 ? (lotsOf(o.record), o.record >> 80 & LOTS_MAX) : (0, lotsOf(o.record));
+        uint256 account = accountOf(o.record);
+        refusal = pay(Store.words().cfg[Keys.marketOf(o.level)], o.level, account, filled, back);
+        if (refusal != 0) return refusal;
+        o.back = back;
+        o.filled = filled;
         erase(o);
-        emit IExchange.Claimed(o.id, uint32(accountOf(o.record)), uint48(filled), uint48(back));
-        pay(Store.words().cfg[Keys.marketOf(o.level)], o, filled, back);
+        emit IExchange.Claimed(o.id, uint32(account), uint48(filled), uint48(back));
     }
 
-    /// @dev Credits the owner: proceeds of `filled` lots, escrow of `back` lots. Linear per lot, so order and split of payments do not matter.
-    function pay(uint256 cfg, Resting memory o, uint256 filled, uint256 back) private {
-        uint256 account = accountOf(o.record);
-        uint256 price = Fees.unit(cfg, Keys.tickOf(o.level));
-        (uint256 due, uint256 rebate) = Fees.maker(cfg, price);
-        uint256 base;
-        uint256 quote;
+    /// @notice Credits the owner of an order: proceeds of `filled` lots, escrow of `back` lots. Linear per lot, so order and split of payments do not matter.
+    /// @return refusal if a word would overflow, which only a token that lies can bring about; then neither word is written
+    function pay(uint256 cfg, uint256 level, uint256 account, uint256 filled, uint256 back) internal returns (uint256 refusal) {
+        (uint256 base, uint256 quote, uint256 due) = worth(cfg, level, filled, back);
+        mapping(uint256 => uint256) storage bal = Store.words().bal;
+        uint256 page;
+        uint256 word;
+        if (quote | due != 0) {
+            page = Keys.bal(account, Markets.quote(cfg));
+            word = bal[page];
+            if (!Ledger.holds(word, quote, due)) return Rejects.BAD_AMOUNT;
+            unchecked {
+                word += quote + (due << 128);
+            }
+        }
+        if (base != 0) {
+            uint256 basePage = Keys.bal(account, Markets.base(cfg));
+            uint256 baseWord = bal[basePage];
+            if (!Ledger.holds(baseWord, base, 0)) return Rejects.BAD_AMOUNT;
+            unchecked {
+                bal[basePage] = baseWord + base;
+            }
+        }
+        if (quote | due != 0) bal[page] = word;
+    }
+
+    /// @dev What lots of an order are worth to its owner, in atoms, and the fee it owes.
+    function worth(uint256 cfg, uint256 level, uint256 filled, uint256 back) private pure returns (uint256 base, uint256 quote, uint256 due) {
+        uint256 price = Fees.unit(cfg, Keys.tickOf(level));
+        uint256 rebate;
+        (due, rebate) = Fees.maker(cfg, price);
         unchecked {
-            if (Keys.sideOf(o.level) == Keys.ASK) {
+            if (Keys.sideOf(level) == Keys.ASK) {
                 base = back * Markets.basePerLot(cfg);
                 quote = filled * (price - due + rebate);
             } else {
@@ -164,22 +195,13 @@ library Orders {
             }
             due *= filled;
         }
-        mapping(uint256 => uint256) storage bal = Store.words().bal;
-        if (base != 0) {
-            uint256 page = Keys.bal(account, Markets.base(cfg));
-            bal[page] = Ledger.credit(bal[page], base);
-        }
-        if (quote | due != 0) {
-            uint256 page = Keys.bal(account, Markets.quote(cfg));
-            bal[page] = Ledger.owe(Ledger.credit(bal[page], quote), due);
-        }
     }
 
     function erase(Resting memory o) private {
         Store.words().ord[o.key] = o.word & ~(RECORD << shift(o.index));
     }
 
-    function live(Resting memory o, uint256 word) private pure returns (bool) {
+    function live(Resting memory o, uint256 word) internal pure returns (bool) {
         return o.index >= Levels.head(word) && o.record & SKIPPED == 0;
     }
 
@@ -207,5 +229,19 @@ library Orders {
 
     function expiryOf(uint256 record) internal pure returns (uint256) {
         return record & SKIPPED != 0 ? 0 : record >> 80 & type(uint32).max;
+    }
+
+    function pack(uint256 account, uint256 lots, uint256 expiry) internal pure returns (uint256) {
+        return expiry << 80 | account << 48 | lots;
+    }
+
+    /// @notice What becomes of an order that a walk passes after its expiry: `left` lots to refund, `filled` before.
+    function skipped(uint256 record_, uint256 left, uint256 filled) internal pure returns (uint256) {
+        return SKIPPED | filled << 80 | (record_ & (uint256(type(uint32).max) << 48)) | left;
+    }
+
+    /// @notice The word of two records with one of them replaced.
+    function replaced(uint256 word, uint256 index, uint256 record_) internal pure returns (uint256) {
+        return (word & ~(RECORD << shift(index))) | record_ << shift(index);
     }
 }
