@@ -8,7 +8,7 @@ use crate::{
 };
 use alloy_primitives::{
     B256, U256,
-    aliases::{U24, U48},
+    aliases::{U24, U40, U48, U96},
 };
 use alloy_sol_types::{SolCall, SolEvent, SolInterface};
 
@@ -147,12 +147,61 @@ pub fn decode_log(topics: &[B256], data: &[u8]) -> Result<Event, AbiError> {
             let log = read!(Status);
             Event::Status { market: MarketId(log.market), status: status(log.status)? }
         }
+        X::Rejected::SIGNATURE_HASH => {
+            let log = read!(Rejected);
+            Event::Rejected {
+                account: AccountId(log.account),
+                index: log.index,
+                kind: log.kind,
+                reason: log.reason.0,
+                client: log.cloid,
+            }
+        }
+        X::Agent::SIGNATURE_HASH => {
+            let log = read!(Agent);
+            Event::Agent { account: AccountId(log.account), agent: log.agent, word: log.word }
+        }
+        X::Signed::SIGNATURE_HASH => {
+            let log = read!(Signed);
+            Event::Signed { account: AccountId(log.account), signer: log.signer, nonce: log.nonce }
+        }
+        X::Scheduled::SIGNATURE_HASH => {
+            let log = read!(Scheduled);
+            Event::Scheduled { account: AccountId(log.account), at_s: log.at.to() }
+        }
+        X::CloidPreCancelled::SIGNATURE_HASH => {
+            let log = read!(CloidPreCancelled);
+            Event::CloidPreCancelled { account: AccountId(log.account), client: log.cloid, until_s: log.until.to() }
+        }
+        X::FeesSwept::SIGNATURE_HASH => {
+            let log = read!(FeesSwept);
+            Event::FeesSwept { account: AccountId(log.account), token: TokenId(log.token.to()), atoms: atoms(log.atoms)? }
+        }
+        X::Tier::SIGNATURE_HASH => {
+            let log = read!(Tier);
+            Event::Tier { account: AccountId(log.account), tier: log.tier }
+        }
+        X::Role::SIGNATURE_HASH => {
+            let log = read!(Role);
+            Event::Role { role: log.role, who: log.who }
+        }
+        X::Swapped::SIGNATURE_HASH => {
+            let log = read!(Swapped);
+            Event::Swapped {
+                from: log.from,
+                to: log.to,
+                token_in: TokenId(log.tokenIn.to()),
+                token_out: TokenId(log.tokenOut.to()),
+                atoms_in: atoms(log.atomsIn)?,
+                atoms_out: atoms(log.atomsOut)?,
+            }
+        }
         unknown => return Err(AbiError::UnknownTopic(unknown)),
     };
     Ok(event)
 }
 
-/// Calldata of a command. A deposit of the native coin also needs its atoms as the transaction's value.
+/// Calldata of a command. Native coins travel as the transaction's value, [`value_atoms`].
 /// Fields wider in Rust than on the wire (ticks, lots) are cut to the wire's width; bounds are the exchange's to judge.
 pub fn calldata(command: &Command) -> Vec<u8> {
     use IExchange as X;
@@ -205,6 +254,86 @@ pub fn calldata(command: &Command) -> Vec<u8> {
             X::reduceCall { account: account.0, orderId: U256::from(order.packed()), left: U48::wrapping_from(left.0) }.abi_encode()
         }
         Command::Claim { orders } => X::claimCall { orderIds: ids(orders) }.abi_encode(),
+        Command::Execute { account, ops } => X::executeCall { account: account.0, ops: ops.clone() }.abi_encode(),
+        Command::ExecuteSigned { account, nonce, deadline_s, relayer, ops, signer, signature } => X::executeSignedCall {
+            b: X::Batch {
+                account: account.0,
+                nonce: *nonce,
+                deadline: U40::wrapping_from(*deadline_s),
+                relayer: *relayer,
+                ops: ops.clone(),
+            },
+            signer: *signer,
+            sig: signature.clone(),
+        }
+        .abi_encode(),
+        Command::SwapExactIn { token_in, atoms, markets, out_min, to, deadline_s, steps_max } => X::swapExactInCall {
+            tokenIn: *token_in,
+            atoms: *atoms,
+            markets: markets.iter().map(|market| market.0).collect(),
+            minOut: *out_min,
+            to: *to,
+            deadline: U40::wrapping_from(*deadline_s),
+            maxSteps: *steps_max,
+        }
+        .abi_encode(),
+        Command::DepositPermit { account, token, atoms, deadline, v, r, s } => X::depositPermitCall {
+            account: account.0,
+            token: *token,
+            atoms: *atoms,
+            deadline: *deadline,
+            v: *v,
+            r: *r,
+            s: *s,
+        }
+        .abi_encode(),
+        Command::ApproveAgent { account, agent, expiry_s, perms, cap_atoms, markets } => X::approveAgentCall {
+            account: account.0,
+            agent: *agent,
+            expiry: U40::wrapping_from(*expiry_s),
+            perms: *perms,
+            cap: U96::wrapping_from(*cap_atoms),
+            markets: markets.map(|market| market.0),
+        }
+        .abi_encode(),
+        Command::ApproveAgentSigned { account, agent, expiry_s, perms, cap_atoms, markets, nonce, deadline_s, signature } => {
+            X::approveAgentSignedCall {
+                g: X::AgentGrant {
+                    account: account.0,
+                    agent: *agent,
+                    expiry: U40::wrapping_from(*expiry_s),
+                    perms: *perms,
+                    cap: U96::wrapping_from(*cap_atoms),
+                    market0: markets[0].0,
+                    market1: markets[1].0,
+                    market2: markets[2].0,
+                    nonce: *nonce,
+                    deadline: U40::wrapping_from(*deadline_s),
+                },
+                sig: signature.clone(),
+            }
+            .abi_encode()
+        }
+        Command::CancelNonces { account, word, mask } => {
+            X::cancelNoncesCall { account: account.0, word: *word, mask: *mask }.abi_encode()
+        }
+        Command::Poke { account, orders } => X::pokeCall { account: account.0, orderIds: ids(orders) }.abi_encode(),
+        Command::Prune { level, steps_max } => X::pruneCall { level: level.packed(), maxSteps: *steps_max }.abi_encode(),
+        Command::SweepFees { token, accounts } => X::sweepFeesCall {
+            token: U24::wrapping_from(token.0),
+            accounts: accounts.iter().map(|account| account.0).collect(),
+        }
+        .abi_encode(),
+        Command::SetTier { account, tier } => X::setTierCall { account: account.0, tier: *tier }.abi_encode(),
+        Command::SetRole { role, who } => X::setRoleCall { role: *role, who: *who }.abi_encode(),
+    }
+}
+
+/// Atoms of the native coin that a command's transaction must carry as its value.
+pub fn value_atoms(command: &Command) -> U256 {
+    match command {
+        Command::Deposit { token, atoms, .. } | Command::SwapExactIn { token_in: token, atoms, .. } if token.is_zero() => *atoms,
+        _ => U256::ZERO,
     }
 }
 
@@ -263,6 +392,64 @@ pub fn command_from_calldata(data: &[u8]) -> Result<Command, AbiError> {
             Command::Reduce { account: AccountId(call.account), order: order_id(call.orderId)?, left: Lots(call.left.to()) }
         }
         X::IExchangeCalls::claim(call) => Command::Claim { orders: ids(call.orderIds)? },
+        X::IExchangeCalls::execute(call) => Command::Execute { account: AccountId(call.account), ops: call.ops },
+        X::IExchangeCalls::executeSigned(call) => Command::ExecuteSigned {
+            account: AccountId(call.b.account),
+            nonce: call.b.nonce,
+            deadline_s: call.b.deadline.to(),
+            relayer: call.b.relayer,
+            ops: call.b.ops,
+            signer: call.signer,
+            signature: call.sig,
+        },
+        X::IExchangeCalls::swapExactIn(call) => Command::SwapExactIn {
+            token_in: call.tokenIn,
+            atoms: call.atoms,
+            markets: call.markets.into_iter().map(MarketId).collect(),
+            out_min: call.minOut,
+            to: call.to,
+            deadline_s: call.deadline.to(),
+            steps_max: call.maxSteps,
+        },
+        X::IExchangeCalls::depositPermit(call) => Command::DepositPermit {
+            account: AccountId(call.account),
+            token: call.token,
+            atoms: call.atoms,
+            deadline: call.deadline,
+            v: call.v,
+            r: call.r,
+            s: call.s,
+        },
+        X::IExchangeCalls::approveAgent(call) => Command::ApproveAgent {
+            account: AccountId(call.account),
+            agent: call.agent,
+            expiry_s: call.expiry.to(),
+            perms: call.perms,
+            cap_atoms: call.cap.to(),
+            markets: call.markets.map(MarketId),
+        },
+        X::IExchangeCalls::approveAgentSigned(call) => Command::ApproveAgentSigned {
+            account: AccountId(call.g.account),
+            agent: call.g.agent,
+            expiry_s: call.g.expiry.to(),
+            perms: call.g.perms,
+            cap_atoms: call.g.cap.to(),
+            markets: [call.g.market0, call.g.market1, call.g.market2].map(MarketId),
+            nonce: call.g.nonce,
+            deadline_s: call.g.deadline.to(),
+            signature: call.sig,
+        },
+        X::IExchangeCalls::cancelNonces(call) => {
+            Command::CancelNonces { account: AccountId(call.account), word: call.word, mask: call.mask }
+        }
+        X::IExchangeCalls::poke(call) => Command::Poke { account: AccountId(call.account), orders: ids(call.orderIds)? },
+        X::IExchangeCalls::prune(call) => Command::Prune { level: level_key(U256::from(call.level))?, steps_max: call.maxSteps },
+        X::IExchangeCalls::sweepFees(call) => Command::SweepFees {
+            token: TokenId(call.token.to()),
+            accounts: call.accounts.into_iter().map(AccountId).collect(),
+        },
+        X::IExchangeCalls::setTier(call) => Command::SetTier { account: AccountId(call.account), tier: call.tier },
+        X::IExchangeCalls::setRole(call) => Command::SetRole { role: call.role, who: call.who },
         X::IExchangeCalls::load(_) => return Err(AbiError::UnknownSelector(selector)),
     })
 }
@@ -300,6 +487,49 @@ pub fn reject_from_revert(data: &[u8]) -> Option<Reject> {
         E::TransferFailed(_) => Reject::TransferFailed,
         E::Reentered(_) => Reject::Reentered,
     })
+}
+
+/// The selector of a reject's custom error, as in `Rejected` and in a failed operation's result word.
+pub fn selector(reject: &Reject) -> [u8; 4] {
+    use IExchange as X;
+    use alloy_sol_types::SolError;
+    match reject {
+        Reject::NoMarket => X::NoMarket::SELECTOR,
+        Reject::NotAuthorized => X::NotAuthorized::SELECTOR,
+        Reject::OverCap => X::OverCap::SELECTOR,
+        Reject::BadMode => X::BadMode::SELECTOR,
+        Reject::NotLive { .. } => X::NotLive::SELECTOR,
+        Reject::BadTick => X::BadTick::SELECTOR,
+        Reject::BadLots => X::BadLots::SELECTOR,
+        Reject::Expired => X::Expired::SELECTOR,
+        Reject::CloidInUse => X::CloidInUse::SELECTOR,
+        Reject::PreCancelled => X::PreCancelled::SELECTOR,
+        Reject::WouldCross { .. } => X::WouldCross::SELECTOR,
+        Reject::Insufficient => X::Insufficient::SELECTOR,
+        Reject::LevelFull => X::LevelFull::SELECTOR,
+        Reject::NotFilled { .. } => X::NotFilled::SELECTOR,
+        Reject::Slippage { .. } => X::Slippage::SELECTOR,
+        Reject::StepLimit => X::StepLimit::SELECTOR,
+        Reject::UnknownOrder => X::UnknownOrder::SELECTOR,
+        Reject::BadOps => X::BadOps::SELECTOR,
+        Reject::NonceUsed => X::NonceUsed::SELECTOR,
+        Reject::BadSignature => X::BadSignature::SELECTOR,
+        Reject::UnknownToken => X::UnknownToken::SELECTOR,
+        Reject::UnknownAccount => X::UnknownAccount::SELECTOR,
+        Reject::AccountTaken => X::AccountTaken::SELECTOR,
+        Reject::BadAmount => X::BadAmount::SELECTOR,
+        Reject::BadMarket => X::BadMarket::SELECTOR,
+        Reject::BadStatus => X::BadStatus::SELECTOR,
+        Reject::TransferFailed => X::TransferFailed::SELECTOR,
+        Reject::Reentered => X::Reentered::SELECTOR,
+    }
+}
+
+/// The reject of a selector, its arguments 0: a failed operation of a batch tells no more. `None`: no error of the exchange.
+pub fn reject_from_selector(selector: [u8; 4]) -> Option<Reject> {
+    let mut data = [0u8; 36];
+    data[..4].copy_from_slice(&selector);
+    reject_from_revert(&data[..4]).or_else(|| reject_from_revert(&data))
 }
 
 /// What a `place` returned: the order that rests (`None`: nothing does) and the lots taken.
@@ -361,6 +591,26 @@ pub fn withdraw_result(data: &[u8]) -> Result<u128, AbiError> {
     atoms(IExchange::withdrawCall::abi_decode_returns_validate(data).map_err(malformed("withdraw result"))?)
 }
 
+/// What an `execute` or `executeSigned` returned: a word each operation, see [`crate::operation::Outcome`].
+///
+/// # Errors
+/// Bytes that are no such result, or no whole words.
+pub fn batch_result(data: &[u8]) -> Result<Vec<U256>, AbiError> {
+    let words = IExchange::executeCall::abi_decode_returns_validate(data).map_err(malformed("batch result"))?;
+    if words.len() % 32 != 0 {
+        return Err(AbiError::Malformed { what: "batch result", why: format!("{} bytes are no whole words", words.len()) });
+    }
+    Ok(words.chunks_exact(32).map(U256::from_be_slice).collect())
+}
+
+/// What a `swapExactIn` returned: atoms of the last token.
+///
+/// # Errors
+/// Bytes that are no such result.
+pub fn swap_result(data: &[u8]) -> Result<u128, AbiError> {
+    atoms(IExchange::swapExactInCall::abi_decode_returns_validate(data).map_err(malformed("swap result"))?)
+}
+
 /// Topics and data of an event, as the contract logs it: the inverse of [`decode_log`], for tests and tapes.
 pub fn encode_log(event: &Event) -> (Vec<B256>, Vec<u8>) {
     use IExchange as X;
@@ -407,5 +657,27 @@ pub fn encode_log(event: &Event) -> (Vec<B256>, Vec<u8>) {
         }
         Event::MarketCreated { market, cfg } => write!(MarketCreated { market: market.0, cfg: *cfg }),
         Event::Status { market, status } => write!(Status { market: market.0, status: *status as u8 }),
+        Event::Rejected { account, index, kind, reason, client } => {
+            write!(Rejected { account: account.0, index: *index, kind: *kind, reason: (*reason).into(), cloid: *client })
+        }
+        Event::Agent { account, agent, word } => write!(Agent { account: account.0, agent: *agent, word: *word }),
+        Event::Signed { account, signer, nonce } => write!(Signed { account: account.0, signer: *signer, nonce: *nonce }),
+        Event::Scheduled { account, at_s } => write!(Scheduled { account: account.0, at: U40::wrapping_from(*at_s) }),
+        Event::CloidPreCancelled { account, client, until_s } => {
+            write!(CloidPreCancelled { account: account.0, cloid: *client, until: U40::wrapping_from(*until_s) })
+        }
+        Event::FeesSwept { account, token, atoms } => {
+            write!(FeesSwept { account: account.0, token: U24::from(token.0), atoms: U256::from(*atoms) })
+        }
+        Event::Tier { account, tier } => write!(Tier { account: account.0, tier: *tier }),
+        Event::Role { role, who } => write!(Role { role: *role, who: *who }),
+        Event::Swapped { from, to, token_in, token_out, atoms_in, atoms_out } => write!(Swapped {
+            from: *from,
+            to: *to,
+            tokenIn: U24::from(token_in.0),
+            tokenOut: U24::from(token_out.0),
+            atomsIn: U256::from(*atoms_in),
+            atomsOut: U256::from(*atoms_out),
+        }),
     }
 }

@@ -22,6 +22,7 @@ pub mod operation;
 mod order;
 mod reject;
 pub mod scenario;
+pub mod signed;
 mod units;
 
 pub use abi::AbiError;

@@ -263,6 +263,14 @@ impl State {
             }
             Event::MarketCreated { market, cfg } => self.market_created(touched, place, market, cfg),
             Event::Status { market, status } => self.status(touched, decoded, market, status),
+            Event::Rejected { account, .. }
+            | Event::Agent { account, .. }
+            | Event::Signed { account, .. }
+            | Event::Scheduled { account, .. }
+            | Event::CloidPreCancelled { account, .. }
+            | Event::FeesSwept { account, .. }
+            | Event::Tier { account, .. } => Ok((account, 0)),
+            Event::Role { .. } | Event::Swapped { .. } => Ok((AccountId(0), 0)),
         }
     }
 

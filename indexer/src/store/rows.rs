@@ -277,7 +277,16 @@ pub(crate) fn event(block: u64, record: &Record, events: &mut Tuples, transfers:
         | Event::AccountCreated { .. }
         | Event::TokenAdded { .. }
         | Event::MarketCreated { .. }
-        | Event::Status { .. } => {}
+        | Event::Status { .. }
+        | Event::Rejected { .. }
+        | Event::Agent { .. }
+        | Event::Signed { .. }
+        | Event::Scheduled { .. }
+        | Event::CloidPreCancelled { .. }
+        | Event::FeesSwept { .. }
+        | Event::Tier { .. }
+        | Event::Role { .. }
+        | Event::Swapped { .. } => {}
     }
 }
 

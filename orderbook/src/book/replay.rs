@@ -60,7 +60,16 @@ impl Book {
             | Event::Withdraw { .. }
             | Event::AccountCreated { .. }
             | Event::TokenAdded { .. }
-            | Event::MarketCreated { .. } => {}
+            | Event::MarketCreated { .. }
+            | Event::Rejected { .. }
+            | Event::Agent { .. }
+            | Event::Signed { .. }
+            | Event::Scheduled { .. }
+            | Event::CloidPreCancelled { .. }
+            | Event::FeesSwept { .. }
+            | Event::Tier { .. }
+            | Event::Role { .. }
+            | Event::Swapped { .. } => {}
         }
         Ok(Vec::new())
     }

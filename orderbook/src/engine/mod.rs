@@ -116,6 +116,8 @@ impl Engine {
                 self.reduce(account, *order, *left, events)
             }
             Command::Claim { orders } => self.claim_all(orders, events).map(|_| ()),
+            // Of milestone 2; until the engine knows them they are refused like every mode it lacks.
+            _ => Err(Reject::BadMode),
         }
     }
 

@@ -397,7 +397,41 @@ impl Stage {
                 outcomes.push(Outcome::plain(format!("market {}", market.0)));
             }
             Event::Status { market, status } => outcomes.push(Outcome::plain(format!("status {} {}", market.0, *status as u8))),
+            Event::Rejected { account, index, reason, client, .. } => {
+                let why = crate::abi::reject_from_selector(*reason).map_or("unknown", |reject| reject.name());
+                let client = if *client == 0 { String::new() } else { format!(" client {client}") };
+                outcomes.push(Outcome::plain(format!("rejected {} #{index} {why}{client}", name(*account))));
+            }
+            Event::Agent { account, agent, word } => {
+                let agent = self.address_name(*agent);
+                let [expiry, perms] = [(0, 40), (40, 16)].map(|(low, width)| crate::abi::field(*word, low, width));
+                outcomes.push(Outcome::plain(format!("agent {agent} of {} perms {perms} until {expiry}", name(*account))));
+            }
+            Event::Signed { account, signer, nonce } => {
+                let signer = self.address_name(*signer);
+                outcomes.push(Outcome::plain(format!("signed {} by {signer} nonce {nonce}", name(*account))));
+            }
+            Event::Scheduled { account, at_s } => outcomes.push(Outcome::plain(format!("scheduled {} {at_s}", name(*account)))),
+            Event::CloidPreCancelled { account, client, until_s } => {
+                outcomes.push(Outcome::plain(format!("precancelled {} client {client} until {until_s}", name(*account))));
+            }
+            Event::FeesSwept { account, token, atoms } => {
+                outcomes.push(Outcome::plain(format!("swept {} {atoms} {}", name(*account), self.token_name(*token))));
+            }
+            Event::Tier { account, tier } => outcomes.push(Outcome::plain(format!("tier {} {tier}", name(*account)))),
+            Event::Role { role, who } => outcomes.push(Outcome::plain(format!("role {role} {}", self.address_name(*who)))),
+            Event::Swapped { from, to, token_in, token_out, atoms_in, atoms_out } => {
+                let [from, to] = [from, to].map(|who| self.address_name(*who));
+                let [paid, got] = [token_in, token_out].map(|token| self.token_name(*token));
+                outcomes.push(Outcome::plain(format!("swapped {from} {atoms_in} {paid} to {to} {atoms_out} {got}")));
+            }
         }
+    }
+
+    /// The name a trader's address belongs to.
+    fn address_name(&self, who: Address) -> String {
+        let known = self.names.values().find(|name| trader(name) == who);
+        known.cloned().unwrap_or_else(|| who.to_string())
     }
 
     fn token_name(&self, token: TokenId) -> &str {

@@ -103,6 +103,7 @@ fn touched(engine: &Engine, event: &Event) -> Vec<(Base, U256)> {
         }
         Event::MarketCreated { market, .. } => vec![(Base::Config, U256::from(market.0)), (Base::Counts, U256::ZERO)],
         Event::Status { market, .. } => vec![(Base::Config, U256::from(market.0))],
+        _ => Vec::new(),
     }
 }
 
@@ -153,6 +154,7 @@ fn same_result(command: &Command, engine: &Engine, caller: Address, events: &[Ev
         Command::CreateMarket { .. } => {
             assert_eq!(abi::market_result(output).expect("a market").0 as usize, engine.books().len());
         }
+        other => panic!("the stream does not draw {other:?}"),
     }
 }
 

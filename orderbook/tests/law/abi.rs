@@ -4,7 +4,8 @@ use crate::stream::{Stream, ops, seed};
 use alloy_primitives::{Address, B256, U256, address, b256, hex};
 use alloy_sol_types::SolError;
 use orderbook::{
-    AbiError, AccountId, Engine, LevelKey, LevelWord, Lots, Market, MarketId, OrderId, Reject, Side, Ticks, TokenId, abi, keys, keys::Base,
+    AbiError, AccountId, Command, Engine, Event, LevelKey, LevelWord, Lots, Market, MarketId, OrderId, Reject, Side, Ticks, TokenId, abi, keys,
+    keys::Base,
     scenario,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -144,4 +145,94 @@ fn a_market_survives_its_word() {
     }
     assert_eq!(Market::from_cfg(MarketId(1), U256::ZERO), None, "a market that is not");
     assert_eq!(Address::ZERO, scenario::token("COIN"));
+}
+
+/// One of every command of batches, agents and keeping house, with every byte of the fields in use.
+#[test]
+fn every_other_command_survives_the_wire() {
+    let (account, who) = (AccountId(0xa1b2_c3d4), Address::repeat_byte(0x5a));
+    let level = LevelKey { market: MarketId(0x0102_0304), side: Side::Ask, ticks: Ticks(0x05_0607) };
+    let order = OrderId { level, index: 0x08_090a_0b0c };
+    let (nonce, deadline_s, signature) = (u64::MAX - 2, (1_u64 << 40) - 1, hex!("0102030405").into());
+    let markets = [MarketId(1), MarketId(0), MarketId(u32::MAX)];
+    let (expiry_s, perms, cap_atoms) = (1_u64 << 39 | 1, 0xf00f, (1_u128 << 96) - 1);
+    let commands = [
+        Command::Execute { account, ops: hex!("000a0000000001").into() },
+        Command::ExecuteSigned { account, nonce, deadline_s, relayer: who, ops: hex!("00").into(), signer: who, signature },
+        Command::SwapExactIn {
+            token_in: Address::ZERO,
+            atoms: U256::MAX,
+            markets: markets.to_vec(),
+            out_min: U256::from(5),
+            to: who,
+            deadline_s,
+            steps_max: 0x7788,
+        },
+        Command::DepositPermit { account, token: who, atoms: U256::from(9), deadline: U256::MAX, v: 27, r: B256::ZERO, s: [3; 32].into() },
+        Command::ApproveAgent { account, agent: who, expiry_s, perms, cap_atoms, markets },
+        Command::ApproveAgentSigned {
+            account,
+            agent: who,
+            expiry_s,
+            perms,
+            cap_atoms,
+            markets,
+            nonce,
+            deadline_s,
+            signature: hex!("ff").into(),
+        },
+        Command::CancelNonces { account, word: (1 << 56) - 1, mask: U256::MAX },
+        Command::Poke { account, orders: vec![order, order] },
+        Command::Prune { level, steps_max: 3 },
+        Command::SweepFees { token: TokenId(0xff_fffe), accounts: vec![account, AccountId(1)] },
+        Command::SetTier { account, tier: 15 },
+        Command::SetRole { role: 2, who },
+    ];
+    for command in commands {
+        let data = abi::calldata(&command);
+        assert_eq!(abi::command_from_calldata(&data).as_ref(), Ok(&command));
+        assert!(abi::command_from_calldata(&data[..data.len() - 1]).is_err(), "a short {command:?} was read");
+        let native = matches!(command, Command::SwapExactIn { .. });
+        assert_eq!(abi::value_atoms(&command), if native { U256::MAX } else { U256::ZERO });
+    }
+}
+
+#[test]
+fn every_other_event_survives_the_wire() {
+    let (account, who, client) = (AccountId(0xa1b2_c3d4), Address::repeat_byte(0x5a), u64::MAX - 7);
+    let (token, atoms) = (TokenId(0xff_fffe), u128::MAX - 1);
+    let events = [
+        Event::Rejected { account, index: 63, kind: 10, reason: [1, 2, 3, 4], client },
+        Event::Agent { account, agent: who, word: U256::MAX - U256::from(1) },
+        Event::Signed { account, signer: who, nonce: client },
+        Event::Scheduled { account, at_s: (1 << 40) - 1 },
+        Event::CloidPreCancelled { account, client, until_s: (1 << 40) - 1 },
+        Event::FeesSwept { account, token, atoms },
+        Event::Tier { account, tier: 15 },
+        Event::Role { role: 2, who },
+        Event::Swapped { from: who, to: Address::ZERO, token_in: TokenId(1), token_out: token, atoms_in: atoms, atoms_out: 7 },
+    ];
+    for event in events {
+        let (topics, data) = abi::encode_log(&event);
+        assert_eq!(abi::decode_log(&topics, &data).as_ref(), Ok(&event));
+        assert!(data.is_empty() || abi::decode_log(&topics, &data[..data.len() - 1]).is_err(), "a short {event:?} was read");
+        assert!(abi::decode_log(&topics[..topics.len() - 1], &data).is_err(), "{event:?} was read without a topic");
+    }
+}
+
+/// Every error of the interface has its own selector, and is found by it.
+#[test]
+fn selectors_name_rejects() {
+    use abi::IExchange::IExchangeErrors;
+    let found: Vec<&str> = IExchangeErrors::SELECTORS
+        .iter()
+        .map(|selector| {
+            let reject = abi::reject_from_selector(*selector).expect("an error of the exchange");
+            assert_eq!(abi::selector(&reject), *selector);
+            reject.name()
+        })
+        .collect();
+    assert_eq!(found.len(), Reject::ALL.len());
+    assert!(Reject::ALL.iter().all(|name| found.contains(name)));
+    assert_eq!(abi::reject_from_selector([0; 4]), None);
 }
