@@ -7,7 +7,7 @@ const { createHash } = require("node:crypto");
 const { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 
-const CONTRACTS = { Exchange: "Exchange.sol", Lens: "Lens.sol", Token: "Token.sol" };
+const CONTRACTS = { Conditional: "Conditional.sol", Exchange: "Exchange.sol", Lens: "Lens.sol", Token: "Token.sol" };
 const BYTES_MAX = 24576; // EIP-170
 
 const root = __dirname;

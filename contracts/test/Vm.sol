@@ -72,6 +72,9 @@ interface Vm {
     function toString(uint256 value) external pure returns (string memory);
     function readFile(string calldata path) external view returns (string memory);
     function writeFile(string calldata path, string calldata text) external;
+    function startBroadcast() external;
+    function stopBroadcast() external;
+    function envOr(string calldata name, address fallback_) external view returns (address);
     function envOr(string calldata name, bool fallback_) external view returns (bool);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);

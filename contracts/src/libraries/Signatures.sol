@@ -8,7 +8,8 @@ import {Store} from "./Store.sol";
 /// @title What somebody signed and somebody else sends
 /// @notice EIP-712 digests of batches and grants, nonces without an order, and whether a signature is the signer's. The domain holds chain id and contract and
 /// is computed at each call, so a fork of the chain or a second exchange never accepts what was signed here. Called by `executeSigned` and
-/// `approveAgentSigned`, after deadline, relayer and rights were checked and before anything is done; never says what the signer may do: `Agents` does.
+/// `approveAgentSigned`, after deadline, relayer and rights were checked and before anything is done, and by Conditional for a domain of its own; never says what
+/// the signer may do: `Agents` does.
 library Signatures {
     bytes32 private constant DOMAIN = keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 private constant NAME = keccak256("hifi Exchange");
@@ -28,13 +29,13 @@ library Signatures {
     function batch(IExchange.Batch calldata b, uint256 account, address signer, bytes calldata sig) internal {
         use(account, b.nonce, signer);
         bytes32 content = keccak256(abi.encode(BATCH, b.account, b.nonce, b.deadline, b.relayer, keccak256(b.ops)));
-        check(content, signer, sig);
+        check(NAME, content, signer, sig);
     }
 
     /// @notice Judges a grant: `NonceUsed`, `BadSignature`. Uses its nonce up.
     function grant(IExchange.AgentGrant calldata g, uint256 account, address signer, bytes calldata sig) internal {
         use(account, g.nonce, signer);
-        check(keccak256(abi.encode(GRANT, g)), signer, sig);
+        check(NAME, keccak256(abi.encode(GRANT, g)), signer, sig);
     }
 
     /// @notice Uses nonces up without anything signed: a batch under way with one of them fails.
@@ -55,9 +56,12 @@ library Signatures {
         emit IExchange.Signed(uint32(account), signer, uint64(nonce));
     }
 
-    /// @dev First as 65 bytes r, s, v of a key, then by the signer's code. Address 0 signs nothing: it is what a failed recovery answers.
-    function check(bytes32 content, address signer, bytes calldata sig) private view {
-        bytes32 domain = keccak256(abi.encode(DOMAIN, NAME, VERSION, block.chainid, address(this)));
+    /// @notice `BadSignature` unless it is the signer's: first as 65 bytes r, s, v of a key, then by the signer's code. Address 0 signs nothing: it is what a
+    /// failed recovery answers.
+    /// @param name hash of the domain's name; its version is 1, its contract this one
+    /// @param content hash of the typed struct
+    function check(bytes32 name, bytes32 content, address signer, bytes calldata sig) internal view {
+        bytes32 domain = keccak256(abi.encode(DOMAIN, name, VERSION, block.chainid, address(this)));
         bytes32 digest = keccak256(abi.encodePacked("\x19\x01", domain, content));
         if (signer == address(0)) revert IExchange.BadSignature();
         if (sig.length == 65 && uint256(bytes32(sig[32:64])) <= HALF_ORDER) {

@@ -33,8 +33,9 @@ contract Lens is ILens, Preview {
 
     /// @inheritdoc ILens
     function best(uint32 market) external view returns (uint24 bid, uint24 ask) {
-        bid = uint24(touch(market, Keys.BID));
-        ask = uint24(touch(market, Keys.ASK));
+        (uint256 bid_,) = touch(market, Keys.BID, true);
+        (uint256 ask_,) = touch(market, Keys.ASK, true);
+        (bid, ask) = (uint24(bid_), uint24(ask_));
     }
 
     /// @inheritdoc ILens
@@ -148,21 +149,6 @@ contract Lens is ILens, Preview {
     }
 
     // ------------------------------------------------------------------------------------------------------------------------------------- inside
-
-    /// @dev Best tick of a side with a living order, 0 none.
-    function touch(uint256 market, uint256 side) private view returns (uint256) {
-        uint256 from = touchward(side);
-        bool none;
-        while (!none) {
-            uint256[] memory ticks = ticksFrom(market, side, from, 1);
-            if (ticks.length == 0) return 0;
-            bytes32[] memory words = levelWords(market, side, ticks);
-            (uint256 open,) = living(Keys.level(market << 32, side, ticks[0]), uint256(words[0]), true);
-            if (open != 0) return ticks[0];
-            (from, none) = further(side, ticks[0]);
-        }
-        return 0;
-    }
 
     /// @dev A taker before it takes: its tier and budget.
     function taker(uint256 account, uint256 market, uint256 side, uint256 maxIn) private view returns (Taking memory t) {

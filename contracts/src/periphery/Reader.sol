@@ -8,7 +8,7 @@ import {Levels} from "../libraries/Levels.sol";
 import {Orders} from "../libraries/Orders.sol";
 
 /// @title Words of the exchange, read in few calls
-/// @notice What `Lens` is built on. It only calls `load`, many slots at a time, and never trusts a word to be consistent with one read in another call of a
+/// @notice What `Lens` and `Conditional` are built on. It only calls `load`, many slots at a time, and never trusts a word to be consistent with one read in another call of a
 /// later block: all reads of a view are of one block. Its slot 0 holds the exchange, as a genesis file may set it.
 abstract contract Reader {
     /// @notice The exchange that is read.
@@ -65,6 +65,24 @@ abstract contract Reader {
     }
 
     // -------------------------------------------------------------------------------------------------------------------------------------- ticks
+
+    /// @notice The touch of a side, among living orders.
+    /// @param any stop at the first living order: then `open` says only that there is one
+    /// @return tick its best tick, 0 none
+    /// @return open lots that live there
+    function touch(uint256 market, uint256 side, bool any) internal view returns (uint256 tick, uint256 open) {
+        uint256 from = touchward(side);
+        bool none;
+        while (!none) {
+            uint256[] memory ticks = ticksFrom(market, side, from, 1);
+            if (ticks.length == 0) return (0, 0);
+            bytes32[] memory words = levelWords(market, side, ticks);
+            (open,) = living(Keys.level(market << 32, side, ticks[0]), uint256(words[0]), any);
+            if (open != 0) return (ticks[0], open);
+            (from, none) = further(side, ticks[0]);
+        }
+        return (0, 0);
+    }
 
     /// @dev The tick a side is read from when all of it is wanted.
     function touchward(uint256 side) internal pure returns (uint256) {
