@@ -149,13 +149,7 @@ pub fn decode_log(topics: &[B256], data: &[u8]) -> Result<Event, AbiError> {
         }
         X::Rejected::SIGNATURE_HASH => {
             let log = read!(Rejected);
-            Event::Rejected {
-                account: AccountId(log.account),
-                index: log.index,
-                kind: log.kind,
-                reason: log.reason.0,
-                client: log.cloid,
-            }
+            Event::Rejected { account: AccountId(log.account), index: log.index, kind: log.kind, reason: log.reason.0, client: log.cloid }
         }
         X::Agent::SIGNATURE_HASH => {
             let log = read!(Agent);
@@ -277,16 +271,9 @@ pub fn calldata(command: &Command) -> Vec<u8> {
             maxSteps: *steps_max,
         }
         .abi_encode(),
-        Command::DepositPermit { account, token, atoms, deadline, v, r, s } => X::depositPermitCall {
-            account: account.0,
-            token: *token,
-            atoms: *atoms,
-            deadline: *deadline,
-            v: *v,
-            r: *r,
-            s: *s,
+        Command::DepositPermit { account, token, atoms, deadline, v, r, s } => {
+            X::depositPermitCall { account: account.0, token: *token, atoms: *atoms, deadline: *deadline, v: *v, r: *r, s: *s }.abi_encode()
         }
-        .abi_encode(),
         Command::ApproveAgent { account, agent, expiry_s, perms, cap_atoms, markets } => X::approveAgentCall {
             account: account.0,
             agent: *agent,
@@ -314,16 +301,13 @@ pub fn calldata(command: &Command) -> Vec<u8> {
             }
             .abi_encode()
         }
-        Command::CancelNonces { account, word, mask } => {
-            X::cancelNoncesCall { account: account.0, word: *word, mask: *mask }.abi_encode()
-        }
+        Command::CancelNonces { account, word, mask } => X::cancelNoncesCall { account: account.0, word: *word, mask: *mask }.abi_encode(),
         Command::Poke { account, orders } => X::pokeCall { account: account.0, orderIds: ids(orders) }.abi_encode(),
         Command::Prune { level, steps_max } => X::pruneCall { level: level.packed(), maxSteps: *steps_max }.abi_encode(),
-        Command::SweepFees { token, accounts } => X::sweepFeesCall {
-            token: U24::wrapping_from(token.0),
-            accounts: accounts.iter().map(|account| account.0).collect(),
+        Command::SweepFees { token, accounts } => {
+            X::sweepFeesCall { token: U24::wrapping_from(token.0), accounts: accounts.iter().map(|account| account.0).collect() }
+                .abi_encode()
         }
-        .abi_encode(),
         Command::SetTier { account, tier } => X::setTierCall { account: account.0, tier: *tier }.abi_encode(),
         Command::SetRole { role, who } => X::setRoleCall { role: *role, who: *who }.abi_encode(),
     }
@@ -444,10 +428,9 @@ pub fn command_from_calldata(data: &[u8]) -> Result<Command, AbiError> {
         }
         X::IExchangeCalls::poke(call) => Command::Poke { account: AccountId(call.account), orders: ids(call.orderIds)? },
         X::IExchangeCalls::prune(call) => Command::Prune { level: level_key(U256::from(call.level))?, steps_max: call.maxSteps },
-        X::IExchangeCalls::sweepFees(call) => Command::SweepFees {
-            token: TokenId(call.token.to()),
-            accounts: call.accounts.into_iter().map(AccountId).collect(),
-        },
+        X::IExchangeCalls::sweepFees(call) => {
+            Command::SweepFees { token: TokenId(call.token.to()), accounts: call.accounts.into_iter().map(AccountId).collect() }
+        }
         X::IExchangeCalls::setTier(call) => Command::SetTier { account: AccountId(call.account), tier: call.tier },
         X::IExchangeCalls::setRole(call) => Command::SetRole { role: call.role, who: call.who },
         X::IExchangeCalls::load(_) => return Err(AbiError::UnknownSelector(selector)),

@@ -2,7 +2,7 @@
 //! Called by readers that compare a book with the chain (`hifi index verify`, the contract tests). Never reads a chain.
 
 use crate::{AccountId, LevelKey, MarketId, OrderId, Side, Ticks, TokenId};
-use alloy_primitives::{B256, U256, keccak256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 
 /// A mapping or single word of the exchange, by its slot number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,7 +20,7 @@ pub enum Base {
     Tokens = 5,
     /// address -> its first account.
     AccountOf = 6,
-    /// account -> owner 0-159.
+    /// account -> owner 0-159, tier 160-163, deadman 176-215 (s).
     Account = 7,
     /// account << 24 | token -> free 0-127, feeDue 128-239, rested 240.
     Balance = 8,
@@ -32,10 +32,16 @@ pub enum Base {
     Level = 11,
     /// level << 40 | index >> 1 -> two records of 128 bits, even index low.
     Order = 12,
+    /// account << 160 | address -> an agent's rights: expiry 0-39 (s), perms 40-55, cap 56-151 (quote atoms), three markets 152-247.
+    Agents = 13,
+    /// account << 56 | nonce >> 8 -> 256 bits, set: used.
+    Nonces = 14,
+    /// account << 64 | client id -> bit 255: order id 0-103; bit 254: cancelled ahead until 0-39 (s).
+    Clients = 15,
 }
 
 impl Base {
-    pub const ALL: [Base; 13] = [
+    pub const ALL: [Base; 16] = [
         Base::Owner,
         Base::Guardian,
         Base::FeeManager,
@@ -49,6 +55,9 @@ impl Base {
         Base::Bits,
         Base::Level,
         Base::Order,
+        Base::Agents,
+        Base::Nonces,
+        Base::Clients,
     ];
 
     /// Storage slot of `key`; single words ignore the key.
@@ -76,6 +85,21 @@ pub fn level(level: LevelKey) -> U256 {
 /// Key of the word that holds the order's record (shared with its neighbour).
 pub fn order(order: OrderId) -> U256 {
     U256::from((order.level.packed() as u128) << 40 | (order.index >> 1) as u128)
+}
+
+/// Key of an agent's word of rights.
+pub fn agent(account: AccountId, agent: Address) -> U256 {
+    U256::from(account.0) << 160 | U256::from_be_slice(agent.as_slice())
+}
+
+/// Key of the word with a nonce's bit, `nonce & 255`.
+pub fn nonces(account: AccountId, nonce: u64) -> U256 {
+    U256::from((account.0 as u128) << 56 | (nonce >> 8) as u128)
+}
+
+/// Key of a client id's word.
+pub fn client(account: AccountId, client: u64) -> U256 {
+    U256::from((account.0 as u128) << 64 | client as u128)
 }
 
 /// Key of a word of the bitmap tree; depth 2 is the leaf.

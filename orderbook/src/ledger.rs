@@ -59,12 +59,24 @@ pub fn escrow_per_lot(market: &Market, side: Side, ticks: Ticks) -> u128 {
 }
 
 /// The taker's fee on a sum of quote atoms, rounded up once per operation: R = max(taker fee x (16 - tier), 16 x rebate), over 16 x 10^6.
-/// `tier` is 0 ..= 15; milestone 1 knows tier 0 only.
+/// `tier` is 0 ..= 15: sixteenths off.
 pub fn taker_fee(market: &Market, quote_atoms: u128, tier: u8) -> u128 {
-    let rebate_ppm = (-(market.maker_fee_ppm as i32)).max(0) as u128;
-    let rate = (market.taker_fee_ppm as u128 * (TIERS - tier.min(15) as u128)).max(TIERS * rebate_ppm);
+    let rate = taker_rate(market, tier);
     let (whole, part) = (quote_atoms / (TIERS * PPM), quote_atoms % (TIERS * PPM));
     whole * rate + (part * rate).div_ceil(TIERS * PPM)
+}
+
+/// Most quote atoms a buyer can exchange so that they and the fee stay within `atoms`; what the rounding leaves over stays with the taker.
+pub fn budget(market: &Market, atoms: u128, tier: u8) -> u128 {
+    let (unit, whole) = (TIERS * PPM, TIERS * PPM + taker_rate(market, tier));
+    // In two parts, so that no product leaves 128 bits: the remainder is below 2^28.
+    atoms / whole * unit + atoms % whole * unit / whole
+}
+
+/// R of the taker's fee, in parts of 16 x 10^6; at most 160,000.
+fn taker_rate(market: &Market, tier: u8) -> u128 {
+    let rebate_ppm = (-(market.maker_fee_ppm as i32)).max(0) as u128;
+    (market.taker_fee_ppm as u128 * (TIERS - tier.min(15) as u128)).max(TIERS * rebate_ppm)
 }
 
 /// What an account's balance of one token changes by, in atoms. Saturates beyond 2^127: only a token that lies about its own
@@ -198,6 +210,20 @@ mod tests {
         assert_eq!(taker_fee(&rebated, 1_000_000, 0), 100);
         assert_eq!(taker_fee(&rebated, 1_000_000, 15), 100, "no tier takes the makers' rebate away");
         assert_eq!(taker_fee(&market(10, 100, 0), 1_000_000, 15), 7, "6.25 rounds up");
+    }
+
+    #[test]
+    fn a_budget_covers_the_fee_and_no_atom_more_would_fit() {
+        for market in [market(10, 500, 100), market(10, 10_000, -10_000), market(10, 0, 0)] {
+            for tier in [0, 7, 15] {
+                for atoms in (0..3_000).chain([u128::MAX >> 1, (1 << 112) - 1]) {
+                    let quote = budget(&market, atoms, tier);
+                    assert!(quote + taker_fee(&market, quote, tier) <= atoms, "{atoms}");
+                    assert!(quote + 1 + taker_fee(&market, quote + 1, tier) > atoms, "{atoms}");
+                }
+            }
+        }
+        assert_eq!(budget(&market(10, 0, 0), u128::MAX, 0), u128::MAX);
     }
 
     #[test]

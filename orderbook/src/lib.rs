@@ -32,6 +32,6 @@ pub use engine::Engine;
 pub use event::{Event, Fill, ReduceReason, TakenReason};
 pub use market::{Market, MarketStatus};
 pub use operation::Operation;
-pub use order::{AccountId, LevelKey, MarketId, Mode, OrderId, Side, TimeInForce, TokenId};
+pub use order::{AccountId, LevelKey, MarketId, Mode, OrderId, SelfTrade, Side, TimeInForce, TokenId};
 pub use reject::Reject;
 pub use units::{Atoms, BaseAtoms, Lots, QuoteAtoms, Ticks};

@@ -404,15 +404,7 @@ mod tests {
     use alloy_primitives::hex;
 
     fn ask_seven() -> Operation {
-        Operation::Place {
-            market: MarketId(1),
-            mode: Mode(3),
-            ticks: Ticks(100),
-            lots: Lots(7),
-            expiry_s: 0,
-            client: 42,
-            steps_max: 0,
-        }
+        Operation::Place { market: MarketId(1), mode: Mode(3), ticks: Ticks(100), lots: Lots(7), expiry_s: 0, client: 42, steps_max: 0 }
     }
 
     /// Ids with every byte in use.

@@ -57,12 +57,29 @@ pub enum TimeInForce {
     Gtc = 0,
     /// Rest, or be refused with `WouldCross`.
     PostOnly = 1,
-    /// Move to one tick from the best instead of crossing (milestone 2).
+    /// Move to one tick from the best instead of crossing.
     Slide = 2,
     /// Take what crosses, drop the remainder.
     Ioc = 3,
     /// Fill completely or be refused with `NotFilled`.
     Fok = 4,
+}
+
+/// What happens when a taker would meet an order of its own account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum SelfTrade {
+    /// They trade.
+    #[default]
+    None = 0,
+    /// Taking ends.
+    CancelTaker = 1,
+    /// The resting order goes home, taking goes on.
+    CancelMaker = 2,
+    /// The resting order goes home, taking ends.
+    CancelBoth = 3,
+    /// Both shrink by the smaller one; that is no fill.
+    Decrement = 4,
 }
 
 /// The mode byte of a place: bit 0 side, bits 1-3 time in force, bits 4-6 self-trade mode, bit 7 track.
@@ -71,9 +88,32 @@ pub enum TimeInForce {
 pub struct Mode(pub u8);
 
 impl Mode {
-    /// Self-trade mode NONE, not tracked: all that milestone 1 accepts.
+    /// Self-trade mode NONE, not tracked.
     pub fn new(side: Side, tif: TimeInForce) -> Mode {
         Mode(side as u8 | (tif as u8) << 1)
+    }
+    /// With another self-trade mode.
+    pub fn with_self_trade(self, rule: SelfTrade) -> Mode {
+        Mode(self.0 & !(7 << 4) | (rule as u8) << 4)
+    }
+    /// Found again by its client id.
+    pub fn with_track(self) -> Mode {
+        Mode(self.0 | 1 << 7)
+    }
+    /// `None` for the three values above 4, which the exchange refuses with `BadMode`.
+    pub fn self_trade(self) -> Option<SelfTrade> {
+        match self.0 >> 4 & 7 {
+            0 => Some(SelfTrade::None),
+            1 => Some(SelfTrade::CancelTaker),
+            2 => Some(SelfTrade::CancelMaker),
+            3 => Some(SelfTrade::CancelBoth),
+            4 => Some(SelfTrade::Decrement),
+            _ => None,
+        }
+    }
+    /// Whether the exchange remembers the order by its client id.
+    pub fn tracked(self) -> bool {
+        self.0 >> 7 == 1
     }
     pub fn side(self) -> Side {
         if self.0 & 1 == 0 { Side::Bid } else { Side::Ask }

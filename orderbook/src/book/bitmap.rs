@@ -74,6 +74,11 @@ impl Bitmap {
         }
     }
 
+    /// Makes a price a member, or no member.
+    pub fn set(&mut self, ticks: Ticks, is_member: bool) {
+        if is_member { self.insert(ticks) } else { self.remove(ticks) }
+    }
+
     /// Least member at `from` or above.
     pub fn at_or_above(&self, from: Ticks) -> Option<Ticks> {
         if from > Ticks::MAX {

@@ -27,6 +27,9 @@ pub struct LevelWord {
 }
 
 impl LevelWord {
+    /// A tail that no more orders fit behind, 2^40 - 1.
+    pub const TAIL_MAX: u64 = (1 << 40) - 1;
+
     /// `None`: the low 32 bits, always zero, are not.
     pub fn from_word(word: U256) -> Option<LevelWord> {
         let field = |low: usize, width: usize| crate::abi::field(word, low, width);
@@ -50,6 +53,29 @@ impl LevelWord {
             self.head_filled.0 | self.head << 48,
             self.head >> 16 | self.tail << 24,
         ])
+    }
+
+    /// The word with an order appended.
+    pub(crate) fn pushed(self, record: &Record) -> LevelWord {
+        let expiry_s = record.aux as u32;
+        let least = if self.expiry_min_s == 0 || expiry_s == 0 { self.expiry_min_s.max(expiry_s) } else { self.expiry_min_s.min(expiry_s) };
+        LevelWord { tail: self.tail + 1, open: self.open + record.lots, expiry_min_s: least, ..self }
+    }
+
+    /// The word once an order with `left` lots has left: a head that goes takes its filled part along; holes behind it are not chased.
+    pub(crate) fn without(self, index: u64, left: Lots) -> LevelWord {
+        let word = LevelWord { open: self.open - left, ..self };
+        if index == self.head { LevelWord { head: self.head + 1, head_filled: Lots(0), ..word } } else { word }
+    }
+
+    /// The word as it is stored: a level without open lots starts anew at its tail.
+    pub(crate) fn tidied(self) -> LevelWord {
+        if self.open.0 > 0 { self } else { LevelWord { tail: self.tail, head: self.tail, ..LevelWord::default() } }
+    }
+
+    /// True if an order here may have expired at `now_s`.
+    pub(crate) fn stale(self, now_s: u64) -> bool {
+        self.expiry_min_s != 0 && now_s >= self.expiry_min_s as u64
     }
 }
 
@@ -80,6 +106,16 @@ impl Record {
             skipped: bits >> 127 == 1,
         })
     }
+
+    /// True if a live record is dead at `now_s`.
+    pub(crate) fn expired(&self, now_s: u64) -> bool {
+        self.aux != 0 && now_s >= self.aux
+    }
+
+    /// The record of a live order that expired after `filled` lots: it waits for a claim that pays them and refunds the rest.
+    pub(crate) fn skipped(self, filled: Lots) -> Record {
+        Record { lots: self.lots - filled, aux: filled.0, skipped: true, ..self }
+    }
 }
 
 /// A level with its records. Live records are those from the head on; a hole has none.
@@ -102,35 +138,9 @@ impl Level {
         if index == self.word.head { self.word.head_filled } else { Lots(0) }
     }
 
-    /// Appends a record; returns its index.
-    pub fn push(&mut self, record: Record) -> u64 {
-        let index = self.word.tail;
-        self.word.tail += 1;
-        self.word.open = self.word.open + record.lots;
-        let expiry_s = record.aux as u32;
-        if expiry_s != 0 {
-            let least = self.word.expiry_min_s;
-            self.word.expiry_min_s = if least == 0 { expiry_s } else { least.min(expiry_s) };
-        }
-        self.live.insert(index, record);
-        index
-    }
-
-    /// The head steps over an order that left it; holes behind it are not chased.
-    pub fn gone(&mut self, index: u64) {
-        if index == self.word.head {
-            self.word.head += 1;
-            self.word.head_filled = Lots(0);
-        }
-    }
-
-    /// Resets an emptied level; true if it is empty.
-    pub fn tidy(&mut self) -> bool {
-        if self.word.open.0 != 0 {
-            return false;
-        }
-        self.word = LevelWord { tail: self.word.tail, head: self.word.tail, ..LevelWord::default() };
-        true
+    /// Resets the word of an emptied level.
+    pub fn tidy(&mut self) {
+        self.word = self.word.tidied();
     }
 
     /// The law of a level; names the clause that is broken.

@@ -8,10 +8,12 @@
 //! and the best bid is below the best ask.
 
 mod bitmap;
+mod change;
 mod depth;
 mod level;
 mod replay;
 
+pub(crate) use change::Before;
 pub use depth::DepthLevel;
 pub(crate) use level::Level;
 pub use level::{LevelWord, Record};
@@ -214,7 +216,10 @@ impl Book {
     }
 
     fn own(&self, key: LevelKey) -> Result<(), ReplayError> {
-        if key.market == self.market.id { Ok(()) } else { Err(ReplayError::ForeignMarket { expected: self.market.id, found: key.market }) }
+        if key.market != self.market.id {
+            return Err(ReplayError::ForeignMarket { expected: self.market.id, found: key.market });
+        }
+        if key.ticks.0 == 0 || key.ticks > Ticks::MAX { Err(ReplayError::BadTicks { ticks: key.ticks }) } else { Ok(()) }
     }
 
     pub(crate) fn level(&self, key: LevelKey) -> Option<&Level> {
@@ -231,89 +236,6 @@ impl Book {
             levels.map(move |(ticks, level)| (LevelKey { market: self.market.id, side, ticks: Ticks(*ticks) }, level))
         })
     }
-
-    /// Lists or unlists a price after its level changed: resets the level's word if it is empty.
-    fn tidy(&mut self, key: LevelKey) {
-        let side = &mut self.sides[key.side as usize];
-        if side.levels.get_mut(&key.ticks.0).is_some_and(Level::tidy) {
-            side.prices.remove(key.ticks);
-        }
-    }
-
-    /// Appends an order to its level's queue; the caller has judged that there is room.
-    pub(crate) fn push(&mut self, key: LevelKey, record: Record) -> OrderId {
-        let side = &mut self.sides[key.side as usize];
-        let level = side.levels.entry(key.ticks.0).or_default();
-        if level.word.open.0 == 0 {
-            side.prices.insert(key.ticks);
-        }
-        OrderId { level: key, index: level.push(record) }
-    }
-
-    /// Removes a live order; returns it as it was. `None`: it is not live.
-    pub(crate) fn remove(&mut self, id: OrderId) -> Option<Order> {
-        let level = self.level_mut(id.level)?;
-        let record = level.live.remove(&id.index)?;
-        let order = live_order(id, level, &record);
-        level.word.open = level.word.open - order.left;
-        level.gone(id.index);
-        self.tidy(id.level);
-        Some(order)
-    }
-
-    /// Lets a live order expire: its record waits for a claim. Returns it as it was. `None`: it is not live.
-    fn skip(&mut self, id: OrderId) -> Option<Order> {
-        let level = self.level_mut(id.level)?;
-        let record = level.live.remove(&id.index)?;
-        let order = live_order(id, level, &record);
-        level.word.open = level.word.open - order.left;
-        level.past.insert(id.index, Record { lots: order.left, aux: order.unclaimed.0, skipped: true, ..record });
-        level.gone(id.index);
-        self.tidy(id.level);
-        Some(order)
-    }
-
-    /// Takes `removed` lots out of a live order, fewer than are left.
-    pub(crate) fn shrink(&mut self, id: OrderId, removed: Lots) {
-        let level = self.level_mut(id.level).expect("a live order has a level");
-        let record = level.live.get_mut(&id.index).expect("the caller has read this order");
-        assert!(record.lots > removed, "order {id} of {} lots cannot shrink by {removed}", record.lots);
-        record.lots = record.lots - removed;
-        level.word.open = level.word.open - removed;
-    }
-
-    /// Pays out an order's filled part: forgets a past record, or rebases a partly filled head. Returns lots paid and lots refunded;
-    /// `None`: there is nothing to pay.
-    pub(crate) fn claim(&mut self, id: OrderId) -> Option<(AccountId, Lots, Lots)> {
-        let level = self.level_mut(id.level)?;
-        if let Some(record) = level.past.remove(&id.index) {
-            let (lots, back) = if record.skipped { (Lots(record.aux), record.lots) } else { (record.lots, Lots(0)) };
-            return Some((record.account, lots, back));
-        }
-        let filled = level.word.head_filled;
-        if id.index != level.word.head || filled.0 == 0 {
-            return None;
-        }
-        let record = level.live.get_mut(&id.index)?;
-        record.lots = record.lots - filled;
-        level.word.head_filled = Lots(0);
-        Some((record.account, filled, Lots(0)))
-    }
-
-    /// Takes a claim back: restores the past record, or the head's filled part.
-    pub(crate) fn unclaim(&mut self, id: OrderId, record: Option<Record>, lots: Lots) {
-        let level = self.level_mut(id.level).expect("the claim had a level");
-        match record {
-            Some(record) => {
-                level.past.insert(id.index, record);
-            }
-            None => {
-                let record = level.live.get_mut(&id.index).expect("the claim had a record");
-                record.lots = record.lots + lots;
-                level.word.head_filled = lots;
-            }
-        }
-    }
 }
 
 /// True if an order of `side` at `limit` trades with the other side's price `best`.
@@ -324,7 +246,7 @@ pub(crate) fn crosses(side: Side, limit: Ticks, best: Ticks) -> bool {
     }
 }
 
-fn live_order(id: OrderId, level: &Level, record: &Record) -> Order {
+pub(crate) fn live_order(id: OrderId, level: &Level, record: &Record) -> Order {
     Order {
         id,
         account: record.account,

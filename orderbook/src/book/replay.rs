@@ -16,6 +16,8 @@ pub enum ReplayError {
     ForeignMarket { expected: MarketId, found: MarketId },
     #[error("order {order} was placed, but the level's tail is {tail}")]
     NotAtTail { order: OrderId, tail: u64 },
+    #[error("order {order} has no expiry, but expired")]
+    NeverExpires { order: OrderId },
     #[error("order {order} of {lots} lots does not fit its level")]
     BadLots { order: OrderId, lots: Lots },
     #[error("order {order} is not in the book")]
@@ -32,6 +34,8 @@ pub enum ReplayError {
     FillsDiffer { level: LevelKey, by_word: Lots, by_orders: Lots },
     #[error("order {order} was removed with filled lots, but no claim of them followed")]
     ClaimMissing { order: OrderId },
+    #[error("{ticks} ticks are no price of an order")]
+    BadTicks { ticks: Ticks },
     #[error("the best bid {bid} is not below the best ask {ask}")]
     Crossed { bid: Ticks, ask: Ticks },
 }
@@ -78,7 +82,7 @@ impl Book {
         self.own(order.level)?;
         let LevelKey { side, ticks, .. } = order.level;
         let word = self.level_word(order.level);
-        if order.index != word.tail {
+        if order.index != word.tail || word.tail >= LevelWord::TAIL_MAX {
             return Err(ReplayError::NotAtTail { order, tail: word.tail });
         }
         if lots.0 == 0 || lots > Lots::MAX || word.open.0.checked_add(lots.0).is_none() {
@@ -101,12 +105,15 @@ impl Book {
         if found != expected || removed.0 == 0 || (reason == ReduceReason::Expired && left.0 != 0) {
             return Err(ReplayError::LeftDiffers { order, expected, found });
         }
+        if reason == ReduceReason::Expired && record.aux == 0 {
+            return Err(ReplayError::NeverExpires { order });
+        }
         if reason == ReduceReason::Expired {
             self.skip(order);
         } else if left.0 > 0 {
             self.shrink(order, removed);
         } else {
-            let filled = self.remove(order).map_or(Lots(0), |order| order.unclaimed);
+            let filled = self.remove(order).map_or(Lots(0), |(order, _)| order.unclaimed);
             self.dropped = (filled.0 > 0).then_some((order, account, filled));
         }
         Ok(())
@@ -130,19 +137,8 @@ impl Book {
         Ok(())
     }
 
-    /// What a claim of the order would pay and refund now.
-    fn owed(&self, order: OrderId) -> Option<(AccountId, Lots, Lots)> {
-        let level = self.level(order.level)?;
-        if let Some(record) = level.past.get(&order.index) {
-            let (lots, back) = if record.skipped { (Lots(record.aux), record.lots) } else { (record.lots, Lots(0)) };
-            return Some((record.account, lots, back));
-        }
-        let record = level.live.get(&order.index)?;
-        Some((record.account, level.filled(order.index), Lots(0)))
-    }
-
     /// Takes over a level's after-image and derives the makers' fills.
-    pub(crate) fn level_fill(&mut self, key: LevelKey, word: U256) -> Result<Vec<Fill>, ReplayError> {
+    fn level_fill(&mut self, key: LevelKey, word: U256) -> Result<Vec<Fill>, ReplayError> {
         self.own(key)?;
         let bad = |why| ReplayError::BadLevelWord { level: key, word, why };
         let after = LevelWord::from_word(word).ok_or(bad("the low bits are zero"))?;
@@ -165,12 +161,7 @@ impl Book {
         if by_orders != before.open - after.open {
             return Err(ReplayError::FillsDiffer { level: key, by_word: before.open - after.open, by_orders });
         }
-        let level = self.level_mut(key).expect("read above");
-        let live = level.live.split_off(&after.head);
-        let passed = std::mem::replace(&mut level.live, live);
-        level.past.extend(passed);
-        level.word = after;
-        self.tidy(key);
+        self.pass(key, after);
         Ok(fills)
     }
 }

@@ -2,7 +2,8 @@
 //! escrow is `orderbook::ledger`'s.
 
 use super::Engine;
-use crate::{AccountId, Event, Lots, Market, Order, OrderId, Record, Reject, Side, Ticks, TokenId, ledger as rules};
+use super::matching::Sum;
+use crate::{AccountId, LevelKey, Lots, Market, MarketId, Order, OrderId, Reject, Side, Ticks, TokenId, ledger as rules};
 use alloy_primitives::{U256, map::HashMap};
 
 /// Most atoms a vault may hold, 2^112 - 1; also the bound of fees due.
@@ -55,8 +56,17 @@ impl Balances {
         self.words.insert((account, token), balance);
     }
 
+    /// To be changed through the journal alone.
+    pub fn word_mut(&mut self, account: AccountId, token: TokenId) -> &mut Balance {
+        self.words.entry((account, token)).or_default()
+    }
+
     pub fn vault_atoms(&self, token: TokenId) -> u128 {
         self.vault.get(&token).copied().unwrap_or(0)
+    }
+
+    pub fn set_vault(&mut self, token: TokenId, atoms: u128) {
+        self.vault.insert(token, atoms);
     }
 
     /// Free atoms and fees due of everybody.
@@ -64,42 +74,6 @@ impl Balances {
         let words = self.words.iter().filter(|((_, of), _)| *of == token);
         words.map(|(_, balance)| balance).try_fold(0_u128, |sum, word| sum.checked_add(word.free)?.checked_add(word.fee_due))
     }
-
-    pub fn deposit(&mut self, account: AccountId, token: TokenId, atoms: u128) -> Result<(), Reject> {
-        let held = self.vault_atoms(token).checked_add(atoms).filter(|held| *held <= VAULT_MAX).ok_or(Reject::BadAmount)?;
-        if atoms == 0 {
-            return Err(Reject::BadAmount);
-        }
-        let balance = self.get(account, token).credit(Some(atoms))?;
-        self.set(account, token, balance);
-        self.vault.insert(token, held);
-        Ok(())
-    }
-
-    pub fn withdraw(&mut self, account: AccountId, token: TokenId, atoms: u128) -> Result<(), Reject> {
-        let balance = self.get(account, token).debit(Some(atoms))?;
-        self.set(account, token, balance);
-        let held = self.vault_atoms(token).checked_sub(atoms).expect("free balances are within the vault");
-        self.vault.insert(token, held);
-        Ok(())
-    }
-}
-
-/// An order's new balance words, judged and not yet written.
-pub(super) struct Payment {
-    account: AccountId,
-    words: [(TokenId, Balance); 2],
-}
-
-/// How to take a claim back.
-pub(super) struct Undo {
-    id: OrderId,
-    account: AccountId,
-    /// Words before.
-    words: [(TokenId, Balance); 2],
-    /// The past record that was forgotten; `None`: the head was rebased by `lots`.
-    record: Option<Record>,
-    lots: Lots,
 }
 
 /// lots x atoms per lot; `None` beyond 2^128.
@@ -107,12 +81,14 @@ pub(super) fn product(lots: Lots, per_lot: u128) -> Option<u128> {
     (lots.0 as u128).checked_mul(per_lot)
 }
 
-/// What an order's escrow and unclaimed proceeds hold of a token; in a market with a maker fee, the fee too.
-pub(super) fn order_atoms(market: &Market, order: &Order, token: TokenId) -> Option<u128> {
+/// What an order's escrow and unclaimed proceeds hold of a token; in a market with a maker fee, the fee too. `refund`: lots of an
+/// expired order that wait for its claim.
+pub(super) fn order_atoms(market: &Market, order: &Order, refund: Lots, token: TokenId) -> Option<u128> {
     let (side, ticks) = (order.id.level.side, order.id.level.ticks);
     let mut sum = 0_u128;
     if token == rules::escrow_token(market, side) {
-        sum = sum.checked_add(product(order.left, rules::escrow_per_lot(market, side, ticks))?)?;
+        let lots = Lots(order.left.0.checked_add(refund.0)?);
+        sum = sum.checked_add(product(lots, rules::escrow_per_lot(market, side, ticks))?)?;
     }
     let proceeds = match side {
         Side::Ask if token == market.quote => rules::ask_proceeds_per_lot(market, ticks) + rules::maker_pays_per_lot(market, ticks),
@@ -124,10 +100,30 @@ pub(super) fn order_atoms(market: &Market, order: &Order, token: TokenId) -> Opt
 }
 
 impl Engine {
-    /// Judges the payment of `lots` filled lots and the refund of `back` lots of an order.
-    pub(super) fn payment(&self, id: OrderId, account: AccountId, lots: Lots, back: Lots) -> Result<Payment, Reject> {
-        let market = self.book(id.level.market).expect("an order has a market").market();
+    /// Takes atoms into the vault and credits them.
+    pub(super) fn receive(&mut self, account: AccountId, token: TokenId, atoms: u128) -> Result<(), Reject> {
+        let held = self.balances.vault_atoms(token).checked_add(atoms).filter(|held| *held <= VAULT_MAX).ok_or(Reject::BadAmount)?;
+        if atoms == 0 {
+            return Err(Reject::BadAmount);
+        }
+        self.change_balance(account, token, |balance| balance.credit(Some(atoms)))?;
+        self.set_vault(token, held);
+        Ok(())
+    }
+
+    /// Debits atoms and lets them out of the vault.
+    pub(super) fn send(&mut self, account: AccountId, token: TokenId, atoms: u128) -> Result<(), Reject> {
+        self.change_balance(account, token, |balance| balance.debit(Some(atoms)))?;
+        let held = self.balances.vault_atoms(token).checked_sub(atoms).expect("free balances are within the vault");
+        self.set_vault(token, held);
+        Ok(())
+    }
+
+    /// Pays the owner of an order: proceeds of `lots` filled lots, escrow of `back` lots.
+    pub(super) fn pay(&mut self, id: OrderId, account: AccountId, lots: Lots, back: Lots) -> Result<(), Reject> {
+        let market = self.books[id.level.market.0 as usize - 1].market();
         let (side, ticks) = (id.level.side, id.level.ticks);
+        let (base, quote) = (market.base, market.quote);
         let refund = product(back, rules::escrow_per_lot(market, side, ticks));
         let (base_atoms, quote_atoms) = match side {
             Side::Ask => (refund, product(lots, rules::ask_proceeds_per_lot(market, ticks))),
@@ -138,107 +134,50 @@ impl Engine {
             }
         };
         let due = product(lots, rules::maker_pays_per_lot(market, ticks));
-        let base = self.balances.get(account, market.base).credit(base_atoms)?;
-        let quote = self.balances.get(account, market.quote).credit(quote_atoms)?.owe(due)?;
-        Ok(Payment { account, words: [(market.base, base), (market.quote, quote)] })
-    }
-
-    /// Writes a payment that was judged.
-    pub(super) fn pay(&mut self, payment: Payment) {
-        for (token, balance) in payment.words {
-            if self.balances.get(payment.account, token) != balance {
-                self.balances.set(payment.account, token, balance);
-            }
+        if base_atoms != Some(0) {
+            self.change_balance(account, base, |balance| balance.credit(base_atoms))?;
         }
-    }
-
-    /// Pays a list of orders to their owners; ids with nothing to pay are passed over. Returns how to take it all back.
-    pub(super) fn claim_all(&mut self, orders: &[OrderId], events: &mut Vec<Event>) -> Result<Vec<Undo>, Reject> {
-        let mut undo = Vec::new();
-        for id in orders {
-            if let Err(reject) = self.claim(*id, events, &mut undo) {
-                self.undo(undo);
-                return Err(reject);
-            }
+        if (quote_atoms, due) != (Some(0), Some(0)) {
+            self.change_balance(account, quote, |balance| balance.credit(quote_atoms)?.owe(due))?;
         }
-        Ok(undo)
-    }
-
-    fn claim(&mut self, id: OrderId, events: &mut Vec<Event>, undo: &mut Vec<Undo>) -> Result<(), Reject> {
-        let Some(book) = self.book(id.level.market) else { return Ok(()) };
-        let Some(level) = book.level(id.level) else { return Ok(()) };
-        let record = level.past.get(&id.index).copied();
-        let (account, lots, back) = match (record, level.live.get(&id.index)) {
-            (Some(record), _) if record.skipped => (record.account, Lots(record.aux), record.lots),
-            (Some(record), _) => (record.account, record.lots, Lots(0)),
-            (None, Some(live)) => (live.account, level.filled(id.index), Lots(0)),
-            (None, None) => return Ok(()),
-        };
-        if lots.0 | back.0 == 0 {
-            return Ok(());
-        }
-        let market = book.market();
-        let words = [market.base, market.quote].map(|token| (token, self.balances.get(account, token)));
-        let payment = self.payment(id, account, lots, back)?;
-        self.book_mut(id.level.market).expect("read above").claim(id);
-        self.pay(payment);
-        events.push(Event::Claimed { order: id, account, lots, back });
-        undo.push(Undo { id, account, words, record, lots });
         Ok(())
     }
 
-    /// Takes claims back, the last first.
-    pub(super) fn undo(&mut self, undo: Vec<Undo>) {
-        for claim in undo.into_iter().rev() {
-            for (token, balance) in claim.words {
-                self.balances.set(claim.account, token, balance);
-            }
-            let book = self.book_mut(claim.id.level.market).expect("the claim had a market");
-            book.unclaim(claim.id, claim.record, claim.lots);
+    /// Moves a taker's money, judged in the contract's order: what it pays, what it gets, the fee. Returns the fee, in quote atoms.
+    pub(super) fn settle(&mut self, account: AccountId, tier: u8, market: MarketId, side: Side, sum: &Sum) -> Result<u128, Reject> {
+        if sum.filled.0 == 0 {
+            return Ok(0);
         }
-    }
-
-    /// The words a taker's sum leads to, judged in the contract's order: what it pays, what it gets, the fee.
-    pub(super) fn taker_payment(
-        &self,
-        account: AccountId,
-        market: &Market,
-        side: Side,
-        filled: Lots,
-        quote_atoms: Option<u128>,
-        rebate_atoms: Option<u128>,
-    ) -> Result<(Payment, u128), Reject> {
-        let base = self.balances.get(account, market.base);
-        let quote = self.balances.get(account, market.quote);
-        let atoms = product(filled, market.base_atoms_per_lot as u128);
-        let fee = quote_atoms.map(|atoms| rules::taker_fee(market, atoms, 0));
-        let (base, quote) = match side {
-            Side::Bid => {
-                let cost = quote_atoms.zip(fee).and_then(|(quote, fee)| quote.checked_add(fee));
-                let quote = quote.debit(cost)?;
-                (base.credit(atoms)?, quote)
-            }
-            Side::Ask => (base.debit(atoms)?, quote.credit(quote_atoms.zip(fee).map(|(quote, fee)| quote - fee))?),
-        };
+        let market = &self.books[market.0 as usize - 1].market().clone();
+        let atoms = product(sum.filled, market.base_atoms_per_lot as u128);
+        let fee = sum.quote_atoms.map(|atoms| rules::taker_fee(market, atoms, tier));
+        let both = sum.quote_atoms.zip(fee);
+        if side == Side::Bid {
+            let cost = both.and_then(|(quote, fee)| quote.checked_add(fee));
+            self.change_balance(account, market.quote, |balance| balance.debit(cost))?;
+            self.change_balance(account, market.base, |balance| balance.credit(atoms))?;
+        } else {
+            self.change_balance(account, market.base, |balance| balance.debit(atoms))?;
+            self.change_balance(account, market.quote, |balance| balance.credit(both.map(|(quote, fee)| quote - fee)))?;
+        }
         let fee = fee.ok_or(Reject::BadAmount)?;
-        let quote = quote.owe(rebate_atoms.map(|rebate| fee - rebate))?;
-        Ok((Payment { account, words: [(market.base, base), (market.quote, quote)] }, fee))
+        self.change_balance(account, market.quote, |balance| balance.owe(sum.rebate_atoms.map(|rebate| fee - rebate)))?;
+        Ok(fee)
     }
 
-    /// The word an escrow leads to, on top of a payment not yet written.
-    pub(super) fn escrow(
-        &self,
-        account: AccountId,
-        market: &Market,
-        side: Side,
-        ticks: Ticks,
-        lots: Lots,
-        before: Option<&Payment>,
-    ) -> Result<(TokenId, Balance), Reject> {
-        let token = rules::escrow_token(market, side);
-        let pending = before.and_then(|payment| payment.words.iter().find(|(of, _)| *of == token));
-        let balance = pending.map_or_else(|| self.balances.get(account, token), |(_, balance)| *balance);
-        let balance = balance.debit(product(lots, rules::escrow_per_lot(market, side, ticks)))?;
-        Ok((token, Balance { rested: true, ..balance }))
+    /// Takes the escrow of an order that comes to rest out of the free balance.
+    pub(super) fn escrow(&mut self, account: AccountId, level: LevelKey, lots: Lots) -> Result<(), Reject> {
+        let market = self.books[level.market.0 as usize - 1].market();
+        let token = rules::escrow_token(market, level.side);
+        let atoms = product(lots, rules::escrow_per_lot(market, level.side, level.ticks));
+        self.change_balance(account, token, |balance| Ok(Balance { rested: true, ..balance.debit(atoms)? }))
+    }
+}
+
+/// What one lot takes from a taker's budget at a price.
+pub(super) fn spent_per_lot(market: &Market, side: Side, ticks: Ticks) -> u128 {
+    match side {
+        Side::Bid => rules::quote_per_lot(market, ticks),
+        Side::Ask => market.base_atoms_per_lot as u128,
     }
 }

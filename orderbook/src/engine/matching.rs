@@ -1,22 +1,26 @@
-//! An order against the book: plan what a taker would eat, judge the money, then write. The plan reads levels from the best outward: a
-//! level that fits wholly is one step, the last one is walked order by order, a hole is a step too.
+//! An order against the book: take level by level from the best outward, rest what remains. A level that fits wholly and where nobody may
+//! have expired is swept in one step, whatever the number of its orders; else it is walked order by order: a hole is a step too, an
+//! expired order is passed, an own one is met as the self-trade mode says. Writes through the journal; money is judged where it moves.
 
-use super::Engine;
-use super::ledger::product;
-use crate::book::crosses;
+use super::agents::{Actor, perm_of};
+use super::ledger::{product, spent_per_lot};
+use super::{Call, Engine};
+use crate::book::{Level, crosses};
 use crate::{
-    AccountId, Book, Event, LevelKey, LevelWord, Lots, MarketId, MarketStatus, Mode, Order, OrderId, Record, ReduceReason, Reject,
+    AccountId, Event, LevelKey, LevelWord, Lots, MarketId, MarketStatus, Mode, OrderId, Record, ReduceReason, Reject, SelfTrade, Side,
     TakenReason, Ticks, TimeInForce, ledger as rules,
 };
 
 /// Steps when the caller names none.
 const STEPS: u16 = 256;
-/// The index no order may have.
-const INDEX_MAX: u64 = (1 << 40) - 1;
 
-/// A place whose market and account are known.
+pub(super) fn steps(named: u16) -> u64 {
+    if named == 0 { STEPS as u64 } else { named as u64 }
+}
+
+/// A place as its caller spells it.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Wish {
-    pub account: AccountId,
     pub market: MarketId,
     pub mode: Mode,
     pub ticks: Ticks,
@@ -26,222 +30,473 @@ pub(super) struct Wish {
     pub steps_max: u16,
 }
 
-/// What a taker would do to the other side. Sums are `None` beyond 2^128.
-struct Plan {
-    levels: Vec<(LevelKey, LevelWord)>,
-    filled: Lots,
-    quote_atoms: Option<u128>,
-    /// Part of the fee that is set aside for the makers.
-    rebate_atoms: Option<u128>,
-    reason: TakenReason,
+/// A market order as its caller spells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MarketWish {
+    pub market: MarketId,
+    pub mode: Mode,
+    pub limit: Ticks,
+    pub lots_max: Lots,
+    /// Atoms paid at most, the fee included; 2^128 - 1: all that is free.
+    pub in_max_atoms: u128,
+    /// Atoms received at least, net of the fee.
+    pub out_min_atoms: u128,
+    pub deadline_s: u32,
+    pub client: u64,
+    pub steps_max: u16,
 }
+
+/// What an order came as: its checks differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Place,
+    Take,
+    /// A place of a ladder, which only rests.
+    Rung,
+}
+
+/// A taker on its way through the book.
+pub(super) struct Taker {
+    pub account: AccountId,
+    pub market: MarketId,
+    pub side: Side,
+    pub limit: Ticks,
+    pub lots: Lots,
+    pub stp: SelfTrade,
+    pub steps: u64,
+    pub client: u64,
+    pub mode: Mode,
+    /// Atoms it may exchange: quote of a buyer, base of a seller; `None`: without bound.
+    pub spend: Option<u128>,
+}
+
+/// What a taker got. Sums are `None` beyond 2^128.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sum {
+    pub filled: Lots,
+    pub quote_atoms: Option<u128>,
+    /// Part of the fee that is set aside for the makers.
+    pub rebate_atoms: Option<u128>,
+    /// Lots neither filled nor decremented.
+    pub left: Lots,
+    pub reason: TakenReason,
+}
+
+/// A walk through one level: its word in hand, and what the taker may still do.
+struct Walk {
+    word: LevelWord,
+    rem: u64,
+    can: u64,
+    steps: u64,
+    filled: u64,
+}
+
+/// Where a run of plain fills ended.
+enum Met {
+    /// Nothing left to fill, or nothing to fill it with.
+    End,
+    Steps,
+    /// An order at the head that is not simply filled.
+    Special(Record),
+}
+
+/// What a place came to: the order that rests, lots filled, why taking ended (LIMIT if it only rests).
+pub(super) type PlaceOutcome = (Option<OrderId>, Lots, TakenReason);
 
 impl Engine {
-    pub(super) fn place(&mut self, wish: &Wish, events: &mut Vec<Event>) -> Result<(), Reject> {
-        let book = self.book(wish.market).expect("the caller has found it");
-        let tif = allowed(book, wish)?;
+    pub(super) fn place(&mut self, actor: &Actor, wish: &Wish, kind: Kind, call: &mut Call) -> Result<PlaceOutcome, Reject> {
+        let (tif, stp) = self.allowed(actor, wish, kind, call.now_s)?;
         let side = wish.mode.side();
-        let crossing = book.crossing(side, wish.ticks);
-        match (tif, crossing) {
-            (TimeInForce::PostOnly, Some(best)) => return Err(Reject::WouldCross { best }),
-            (TimeInForce::Gtc | TimeInForce::PostOnly | TimeInForce::Slide, None) => return self.rest(wish, wish.lots, events),
-            _ => {}
+        if matches!(tif, TimeInForce::PostOnly | TimeInForce::Slide) {
+            let mut ticks = wish.ticks;
+            if let Some(best) = self.front(wish, call)? {
+                if tif == TimeInForce::PostOnly {
+                    return Err(Reject::WouldCross { best });
+                }
+                ticks = beside(side, best).ok_or(Reject::BadTick)?;
+            }
+            let order = self.rest(actor.account, wish, ticks, wish.lots, call)?;
+            return Ok((Some(order), Lots(0), TakenReason::Limit));
         }
-        let plan = plan(book, wish);
-        let (payment, fee_atoms) = if plan.filled.0 == 0 {
-            (None, 0)
-        } else {
-            let market = book.market();
-            let (payment, fee) = self.taker_payment(wish.account, market, side, plan.filled, plan.quote_atoms, plan.rebate_atoms)?;
-            (Some(payment), fee)
-        };
-        if tif == TimeInForce::Fok && plan.filled < wish.lots {
-            return Err(Reject::NotFilled { filled: plan.filled });
+        if tif == TimeInForce::Gtc && self.books[wish.market.0 as usize - 1].crossing(side, wish.ticks).is_none() {
+            let order = self.rest(actor.account, wish, wish.ticks, wish.lots, call)?;
+            return Ok((Some(order), Lots(0), TakenReason::Limit));
         }
-        let taken = Event::Taken {
+        let steps = steps(wish.steps_max);
+        let taker = Taker {
+            account: actor.account,
             market: wish.market,
-            account: wish.account,
-            wanted: wish.lots,
-            filled: plan.filled,
+            side,
+            limit: wish.ticks,
+            lots: wish.lots,
+            stp,
+            steps,
             client: wish.client,
             mode: wish.mode,
-            reason: plan.reason,
-            quote_atoms: plan.quote_atoms.unwrap_or(0),
-            fee_atoms,
+            spend: None,
         };
-        let remainder = wish.lots - plan.filled;
-        let rests = tif == TimeInForce::Gtc && plan.reason == TakenReason::Limit && remainder.0 > 0;
-        if rests {
-            // Judged before the first write; the own side's level is not one the plan touches.
-            self.room(wish, remainder)?;
-            self.escrow(wish.account, book.market(), side, wish.ticks, remainder, payment.as_ref())?;
-        }
-        let book = self.book_mut(wish.market).expect("the caller has found it");
-        for (level, word) in plan.levels {
-            let word = word.to_word();
-            book.level_fill(level, word).expect("a plan follows from the book it was made of");
-            events.push(Event::LevelFill { level, word });
-        }
-        if let Some(payment) = payment {
-            self.pay(payment);
-        }
-        events.push(taken);
-        if rests { self.rest(wish, remainder, events) } else { Ok(()) }
+        let sum = self.take(&taker, call)?;
+        self.settle_taker(actor, &taker, &sum, tif, call)?;
+        let rests = tif == TimeInForce::Gtc && sum.reason == TakenReason::Limit;
+        let order = if rests { Some(self.rest(actor.account, wish, wish.ticks, sum.left, call)?) } else { None };
+        Ok((order, sum.filled, sum.reason))
     }
 
-    /// Is there room at the order's level?
-    fn room(&self, wish: &Wish, lots: Lots) -> Result<(), Reject> {
-        let key = LevelKey { market: wish.market, side: wish.mode.side(), ticks: wish.ticks };
-        let word = self.book(wish.market).expect("the caller has found it").level_word(key);
-        if word.tail == INDEX_MAX || word.open.0.checked_add(lots.0).is_none() { Err(Reject::LevelFull) } else { Ok(()) }
+    /// A market order. Returns atoms received net of the fee, lots filled, why taking ended.
+    pub(super) fn take_market(&mut self, actor: &Actor, wish: &MarketWish, call: &mut Call) -> Result<(u128, Lots, TakenReason), Reject> {
+        let as_place = Wish {
+            market: wish.market,
+            mode: wish.mode,
+            ticks: wish.limit,
+            lots: wish.lots_max,
+            expiry_s: wish.deadline_s,
+            client: wish.client,
+            steps_max: wish.steps_max,
+        };
+        let (tif, stp) = self.allowed(actor, &as_place, Kind::Take, call.now_s)?;
+        let side = wish.mode.side();
+        let spend = self.spend(actor.account, actor.word.tier, wish.market, side, wish.in_max_atoms);
+        let taker = Taker {
+            account: actor.account,
+            market: wish.market,
+            side,
+            limit: wish.limit,
+            lots: wish.lots_max,
+            stp,
+            steps: steps(wish.steps_max),
+            client: wish.client,
+            mode: wish.mode,
+            spend: Some(spend),
+        };
+        let sum = self.take(&taker, call)?;
+        actor.cap(sum.quote_atoms)?;
+        let fee_atoms = self.settle_taker(actor, &taker, &sum, tif, call)?;
+        let per_lot = self.books[wish.market.0 as usize - 1].market().base_atoms_per_lot as u128;
+        let out = match side {
+            Side::Bid => product(sum.filled, per_lot),
+            Side::Ask => sum.quote_atoms.map(|quote| quote - fee_atoms),
+        };
+        let out = out.ok_or(Reject::BadAmount)?;
+        if out < wish.out_min_atoms {
+            return Err(Reject::Slippage { out });
+        }
+        Ok((out, sum.filled, sum.reason))
     }
 
-    /// Puts `lots` at the tail of the order's level and moves their escrow out of the free balance.
-    fn rest(&mut self, wish: &Wish, lots: Lots, events: &mut Vec<Event>) -> Result<(), Reject> {
-        self.room(wish, lots)?;
-        let book = self.book(wish.market).expect("the caller has found it");
-        let (side, market) = (wish.mode.side(), book.market());
-        let (token, balance) = self.escrow(wish.account, market, side, wish.ticks, lots, None)?;
-        self.balances.set(wish.account, token, balance);
-        let key = LevelKey { market: wish.market, side, ticks: wish.ticks };
-        let record = Record { account: wish.account, lots, aux: 0, skipped: false };
-        let order = self.book_mut(wish.market).expect("read above").push(key, record);
-        events.push(Event::Placed { order, account: wish.account, lots, expiry_s: 0, client: wish.client, mode: wish.mode });
-        Ok(())
+    /// What a taker may exchange when it pays at most `in_max_atoms`.
+    pub(super) fn spend(&self, account: AccountId, tier: u8, market: MarketId, side: Side, in_max_atoms: u128) -> u128 {
+        let market = self.books[market.0 as usize - 1].market();
+        let token = rules::escrow_token(market, side);
+        let most = if in_max_atoms == u128::MAX { self.free_atoms(account, token) } else { in_max_atoms };
+        if side == Side::Bid { rules::budget(market, most, tier) } else { most }
     }
 
-    pub(super) fn cancel(&mut self, account: AccountId, id: OrderId, events: &mut Vec<Event>) -> Result<(), Reject> {
-        let order = self.own(account, id)?;
-        if order.left.0 == 0 {
-            // Filled meanwhile: a cancel that lost the race pays out.
-            return self.claim_all(&[id], events).map(|_| ());
+    /// Checks of an order that need no book, in the contract's order.
+    fn allowed(&self, actor: &Actor, wish: &Wish, kind: Kind, now_s: u64) -> Result<(TimeInForce, SelfTrade), Reject> {
+        let market = self.book(wish.market).ok_or(Reject::NoMarket)?.market();
+        let (tif, is_take) = (wish.mode.tif(), kind == Kind::Take);
+        actor.demand(perm_of(tif), wish.market)?;
+        if !is_take {
+            // What a market order is worth shows when it has taken.
+            actor.cap(product(wish.lots, rules::quote_per_lot(market, wish.ticks)))?;
         }
-        self.drop_order(order, events)
-    }
-
-    pub(super) fn reduce(&mut self, account: AccountId, id: OrderId, left: Lots, events: &mut Vec<Event>) -> Result<(), Reject> {
-        let order = self.own(account, id)?;
-        if order.left.0 == 0 {
-            return Err(Reject::UnknownOrder);
+        let (Some(tif), Some(stp)) = (tif, wish.mode.self_trade()) else { return Err(Reject::BadMode) };
+        let only_takes = matches!(tif, TimeInForce::Ioc | TimeInForce::Fok);
+        let only_rests = matches!(tif, TimeInForce::PostOnly | TimeInForce::Slide);
+        let is_possible = match kind {
+            Kind::Place => true,
+            Kind::Take => only_takes && !wish.mode.tracked(),
+            Kind::Rung => only_rests,
+        };
+        if !is_possible || (wish.mode.tracked() && wish.client == 0) {
+            return Err(Reject::BadMode);
         }
-        if left.0 == 0 {
-            return self.drop_order(order, events);
+        if market.status > if only_rests { MarketStatus::PostOnly } else { MarketStatus::Live } {
+            return Err(Reject::NotLive { status: market.status as u8 });
         }
-        if left >= order.left {
-            return Ok(());
+        if wish.ticks > Ticks::MAX || (wish.ticks.0 == 0 && !is_take) {
+            return Err(Reject::BadTick);
         }
-        let book = self.book(id.level.market).expect("an order has a market");
-        if left.0 < book.market().lots_min as u64 {
+        let least = if is_take { 1 } else { market.lots_min as u64 };
+        if wish.lots.0 < least || wish.lots > Lots::MAX {
             return Err(Reject::BadLots);
         }
-        let removed = order.left - left;
-        let payment = self.payment(id, order.account, Lots(0), removed)?;
-        self.book_mut(id.level.market).expect("read above").shrink(id, removed);
-        self.pay(payment);
-        events.push(Event::Reduced { order: id, left, removed, reason: ReduceReason::Reduce });
+        let ttl_s = if only_takes { 1 } else { market.min_ttl_s.max(1) as u64 };
+        if (wish.expiry_s != 0 && (wish.expiry_s as u64) < now_s + ttl_s) || actor.word.fired(now_s) {
+            return Err(Reject::Expired);
+        }
+        if wish.mode.tracked() {
+            self.untracked(actor.account, wish.client, now_s)?;
+        }
+        Ok((tif, stp))
+    }
+
+    /// Pays for what was taken and logs it. Returns the fee, in quote atoms.
+    fn settle_taker(&mut self, actor: &Actor, taker: &Taker, sum: &Sum, tif: TimeInForce, call: &mut Call) -> Result<u128, Reject> {
+        let fee_atoms = self.settle(actor.account, actor.word.tier, taker.market, taker.side, sum)?;
+        if tif == TimeInForce::Fok && sum.filled < taker.lots {
+            return Err(Reject::NotFilled { filled: sum.filled });
+        }
+        if !(sum.filled.0 == 0 && sum.reason == TakenReason::Limit && tif == TimeInForce::Gtc) {
+            call.events.push(Event::Taken {
+                market: taker.market,
+                account: actor.account,
+                wanted: taker.lots,
+                filled: sum.filled,
+                client: taker.client,
+                mode: taker.mode,
+                reason: sum.reason,
+                quote_atoms: sum.quote_atoms.unwrap_or(0),
+                fee_atoms,
+            });
+        }
+        Ok(fee_atoms)
+    }
+
+    /// Puts `lots` at the tail of a level and moves their escrow out of the free balance.
+    fn rest(&mut self, account: AccountId, wish: &Wish, ticks: Ticks, lots: Lots, call: &mut Call) -> Result<OrderId, Reject> {
+        let key = LevelKey { market: wish.market, side: wish.mode.side(), ticks };
+        let book = &mut self.books[wish.market.0 as usize - 1];
+        let word = book.level_word(key);
+        if word.tail == LevelWord::TAIL_MAX || word.open.0.checked_add(lots.0).is_none() {
+            return Err(Reject::LevelFull);
+        }
+        let (order, before) = book.push(key, Record { account, lots, aux: wish.expiry_s as u64, skipped: false });
+        self.note(wish.market, before);
+        self.escrow(account, key, lots)?;
+        if wish.mode.tracked() {
+            self.track(account, wish.client, order);
+        }
+        call.events.push(Event::Placed { order, account, lots, expiry_s: wish.expiry_s, client: wish.client, mode: wish.mode });
+        Ok(order)
+    }
+
+    /// Consumes the levels of the other side up to the taker's limit, lots, budget or steps, whichever ends first.
+    pub(super) fn take(&mut self, taker: &Taker, call: &mut Call) -> Result<Sum, Reject> {
+        let at = taker.market.0 as usize - 1;
+        let market = self.books[at].market().clone();
+        let other = taker.side.opposite();
+        // Who never rested on that side cannot meet itself.
+        let watch = taker.stp != SelfTrade::None && self.balances.get(taker.account, rules::escrow_token(&market, other)).rested;
+        let (mut left, mut steps, mut spend) = (taker.lots, taker.steps, taker.spend);
+        let mut sum = Sum { filled: Lots(0), quote_atoms: Some(0), rebate_atoms: Some(0), left, reason: TakenReason::Filled };
+        let mut best = self.books[at].best(other);
+        while left.0 > 0 {
+            let Some(ticks) = best.filter(|best| crosses(taker.side, taker.limit, *best)) else {
+                sum.reason = TakenReason::Limit;
+                break;
+            };
+            if steps == 0 {
+                sum.reason = TakenReason::Steps;
+                break;
+            }
+            let per_lot = spent_per_lot(&market, taker.side, ticks);
+            let can = spend.map_or(u64::MAX, |atoms| u64::try_from(atoms / per_lot).unwrap_or(u64::MAX));
+            if can == 0 {
+                sum.reason = TakenReason::Budget;
+                break;
+            }
+            let key = LevelKey { market: taker.market, side: other, ticks };
+            let word = self.books[at].level_word(key);
+            let mut ended = None;
+            let filled = if !watch && !word.stale(call.now_s) && word.open.0 <= left.0.min(can) {
+                steps -= 1;
+                left = left - word.open;
+                self.store(key, LevelWord { open: Lots(0), ..word }, call);
+                word.open
+            } else {
+                let mut walk = Walk { word, rem: left.0, can, steps, filled: 0 };
+                ended = self.walk(taker, watch, key, &mut walk, call)?;
+                (left, steps) = (Lots(walk.rem), walk.steps);
+                self.store(key, walk.word, call);
+                Lots(walk.filled)
+            };
+            sum.filled = sum.filled + filled;
+            let add = |sum: Option<u128>, per_lot: u128| sum.zip(product(filled, per_lot)).and_then(|(sum, more)| sum.checked_add(more));
+            sum.quote_atoms = add(sum.quote_atoms, rules::quote_per_lot(&market, ticks));
+            sum.rebate_atoms = add(sum.rebate_atoms, rules::rebate_per_lot(&market, ticks));
+            spend = spend.map(|atoms| atoms - product(filled, per_lot).unwrap_or(atoms));
+            if let Some(reason) = ended {
+                sum.reason = reason;
+                break;
+            }
+            if self.books[at].level_word(key).open.0 == 0 {
+                best = self.books[at].best_beyond(other, ticks);
+            }
+        }
+        sum.left = left;
+        Ok(sum)
+    }
+
+    /// Fills from the head of a level, passes what has expired, and meets the taker's own orders as its self-trade mode says. Leaves the
+    /// level's word in `walk`, to be stored. Returns why taking ends here, if it does.
+    fn walk(&mut self, taker: &Taker, watch: bool, key: LevelKey, walk: &mut Walk, call: &mut Call) -> Result<Option<TakenReason>, Reject> {
+        loop {
+            let level = self.books[key.market.0 as usize - 1].level(key).expect("a listed price has a level");
+            let own = |record: &Record| watch && record.account == taker.account;
+            let record = match walk.run(level, |record| record.expired(call.now_s) || own(record)) {
+                Met::End => return Ok(None),
+                Met::Steps => return Ok(Some(TakenReason::Steps)),
+                Met::Special(record) => record,
+            };
+            let order = OrderId { level: key, index: walk.word.head };
+            if record.expired(call.now_s) {
+                self.skip_head(order, record, &mut walk.word, call);
+                continue;
+            }
+            match taker.stp {
+                SelfTrade::None | SelfTrade::CancelTaker => return Ok(Some(TakenReason::Stp)),
+                SelfTrade::CancelMaker => self.drop_head(order, record, &mut walk.word, call)?,
+                SelfTrade::CancelBoth => {
+                    self.drop_head(order, record, &mut walk.word, call)?;
+                    return Ok(Some(TakenReason::Stp));
+                }
+                SelfTrade::Decrement => self.decrement(order, record, walk, call)?,
+            }
+        }
+    }
+
+    /// A walk passes an order after its expiry: what was filled and what is to be refunded wait for a claim.
+    fn skip_head(&mut self, order: OrderId, record: Record, word: &mut LevelWord, call: &mut Call) {
+        let filled = word.head_filled;
+        let removed = record.lots - filled;
+        self.set_record(order, Some(record.skipped(filled)));
+        call.events.push(Event::Reduced { order, left: Lots(0), removed, reason: ReduceReason::Expired });
+        *word = word.without(order.index, removed);
+    }
+
+    /// The taker's own order at the head goes home.
+    fn drop_head(&mut self, order: OrderId, record: Record, word: &mut LevelWord, call: &mut Call) -> Result<(), Reject> {
+        let filled = word.head_filled;
+        let removed = record.lots - filled;
+        self.set_record(order, None);
+        self.dropped(order, record.account, filled, removed, ReduceReason::Stp, call)?;
+        *word = word.without(order.index, removed);
         Ok(())
     }
 
-    /// The order an operation of its owner names.
-    fn own(&self, account: AccountId, id: OrderId) -> Result<Order, Reject> {
-        let order = self.book(id.level.market).and_then(|book| book.order(id)).ok_or(Reject::UnknownOrder)?;
-        if order.account == account { Ok(order) } else { Err(Reject::NotAuthorized) }
-    }
-
-    /// Removes a live order: what is left goes home, what was filled is paid.
-    fn drop_order(&mut self, order: Order, events: &mut Vec<Event>) -> Result<(), Reject> {
-        let payment = self.payment(order.id, order.account, order.unclaimed, order.left)?;
-        self.book_mut(order.id.level.market).expect("an order has a market").remove(order.id);
-        self.pay(payment);
-        events.push(Event::Reduced { order: order.id, left: Lots(0), removed: order.left, reason: ReduceReason::Cancel });
-        if order.unclaimed.0 > 0 {
-            events.push(Event::Claimed { order: order.id, account: order.account, lots: order.unclaimed, back: Lots(0) });
+    /// Taker and own order shrink by each other, which is no fill.
+    fn decrement(&mut self, order: OrderId, record: Record, walk: &mut Walk, call: &mut Call) -> Result<(), Reject> {
+        let left = record.lots - walk.word.head_filled;
+        let removed = Lots(left.0.min(walk.rem));
+        walk.rem -= removed.0;
+        if removed == left {
+            return self.drop_head(order, record, &mut walk.word, call);
         }
-        Ok(())
+        self.set_record(order, Some(Record { lots: record.lots - removed, ..record }));
+        walk.word.open = walk.word.open - removed;
+        call.events.push(Event::Reduced { order, left: left - removed, removed, reason: ReduceReason::Stp });
+        self.pay(order, record.account, Lots(0), removed)
     }
-}
 
-/// Checks of a place that need no book, in the contract's order.
-fn allowed(book: &Book, wish: &Wish) -> Result<TimeInForce, Reject> {
-    let market = book.market();
-    let plain = wish.mode.0 >> 4 == 0 && wish.expiry_s == 0;
-    let tif = wish.mode.tif().filter(|tif| plain && *tif != TimeInForce::Slide).ok_or(Reject::BadMode)?;
-    let needed = if tif == TimeInForce::PostOnly { MarketStatus::PostOnly } else { MarketStatus::Live };
-    if market.status > needed {
-        return Err(Reject::NotLive { status: market.status as u8 });
+    /// Sets a record during a walk; the level's word is stored when the walk ends.
+    fn set_record(&mut self, order: OrderId, record: Option<Record>) {
+        let word = self.books[order.level.market.0 as usize - 1].level_word(order.level);
+        self.write_order(order, record, word);
     }
-    if wish.ticks.0 == 0 || wish.ticks > Ticks::MAX {
-        return Err(Reject::BadTick);
-    }
-    if wish.lots.0 < market.lots_min as u64 || wish.lots > Lots::MAX {
-        return Err(Reject::BadLots);
-    }
-    Ok(tif)
-}
 
-fn plan(book: &Book, wish: &Wish) -> Plan {
-    let market = book.market();
-    let side = wish.mode.side();
-    let mut steps = if wish.steps_max == 0 { STEPS } else { wish.steps_max } as u64;
-    let mut left = wish.lots;
-    let mut plan = Plan { levels: Vec::new(), filled: Lots(0), quote_atoms: Some(0), rebate_atoms: Some(0), reason: TakenReason::Filled };
-    let mut best = book.best(side.opposite());
-    while left.0 > 0 {
-        let Some(ticks) = best.filter(|best| crosses(side, wish.ticks, *best)) else {
-            plan.reason = TakenReason::Limit;
-            break;
+    /// Stores the word a level was walked to, if it changed.
+    fn store(&mut self, key: LevelKey, word: LevelWord, call: &mut Call) {
+        let word = word.tidied();
+        if word != self.books[key.market.0 as usize - 1].level_word(key) {
+            self.pass(key, word);
+            call.events.push(Event::LevelFill { level: key, word: word.to_word() });
+        }
+    }
+
+    /// Clears expired orders off the way of an order that must not take. Returns the best price it crosses for good.
+    fn front(&mut self, wish: &Wish, call: &mut Call) -> Result<Option<Ticks>, Reject> {
+        let mut steps = steps(wish.steps_max);
+        loop {
+            let book = &self.books[wish.market.0 as usize - 1];
+            let Some(best) = book.crossing(wish.mode.side(), wish.ticks) else { return Ok(None) };
+            let key = LevelKey { market: wish.market, side: wish.mode.side().opposite(), ticks: best };
+            if !book.level_word(key).stale(call.now_s) {
+                return Ok(Some(best));
+            }
+            match self.pass_dead(key, &mut steps, call) {
+                Head::Steps => return Err(Reject::StepLimit),
+                Head::Live => return Ok(Some(best)),
+                Head::Empty => {}
+            }
+        }
+    }
+
+    /// Passes holes and expired orders from the head of a level, a step each, to a live one; stores the level if it changed.
+    pub(super) fn pass_dead(&mut self, key: LevelKey, steps: &mut u64, call: &mut Call) -> Head {
+        let mut word = self.books[key.market.0 as usize - 1].level_word(key);
+        let end = loop {
+            let level = self.books[key.market.0 as usize - 1].level(key);
+            let Some((index, record)) = level.filter(|_| word.open.0 > 0).and_then(|level| level.live.range(word.head..).next()) else {
+                break Head::Empty;
+            };
+            let holes = index - word.head;
+            let passed = holes.min(*steps);
+            word.head += passed;
+            *steps -= passed;
+            if passed < holes {
+                break Head::Steps;
+            }
+            let record = *record;
+            if !record.expired(call.now_s) {
+                break Head::Live;
+            }
+            if *steps == 0 {
+                break Head::Steps;
+            }
+            *steps -= 1;
+            self.skip_head(OrderId { level: key, index: word.head }, record, &mut word, call);
         };
-        if steps == 0 {
-            plan.reason = TakenReason::Steps;
-            break;
-        }
-        let key = LevelKey { market: wish.market, side: side.opposite(), ticks };
-        let level = book.level(key).expect("a listed price has a level");
-        let open = level.word.open;
-        let (lots, word) = if open <= left {
-            steps -= 1;
-            best = book.best_beyond(side.opposite(), ticks);
-            (open, LevelWord { tail: level.word.tail, head: level.word.tail, ..LevelWord::default() })
-        } else {
-            walk(level, left, &mut steps)
-        };
-        left = left - lots;
-        plan.filled = plan.filled + lots;
-        let add = |sum: Option<u128>, per_lot: u128| sum.zip(product(lots, per_lot)).and_then(|(sum, more)| sum.checked_add(more));
-        plan.quote_atoms = add(plan.quote_atoms, rules::quote_per_lot(market, ticks));
-        plan.rebate_atoms = add(plan.rebate_atoms, rules::rebate_per_lot(market, ticks));
-        plan.levels.push((key, word));
+        self.store(key, word, call);
+        end
     }
-    plan
 }
 
-/// Fills `wanted` lots, fewer than are open, from the head of a level; each index passed or filled is a step. Returns the lots filled
-/// and the level's word after.
-fn walk(level: &crate::book::Level, wanted: Lots, steps: &mut u64) -> (Lots, LevelWord) {
-    let mut word = level.word;
-    let mut rem = wanted;
-    for (index, record) in level.live.range(word.head..) {
-        let holes = (index - word.head).min(*steps);
-        word.head += holes;
-        *steps -= holes;
-        if *steps == 0 {
-            break;
+/// What is at the head of a level once the dead are passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    Live,
+    Empty,
+    /// Unknown: the steps were used up.
+    Steps,
+}
+
+impl Walk {
+    /// Fills plain orders from the head on; each index read is a step. Ends at a special one, its step taken, or where nothing is left.
+    fn run(&mut self, level: &Level, special: impl Fn(&Record) -> bool) -> Met {
+        for (index, record) in level.live.range(self.word.head..) {
+            if self.word.open.0 == 0 || self.rem == 0 || self.can == 0 {
+                return Met::End;
+            }
+            let holes = (index - self.word.head).min(self.steps);
+            self.word.head += holes;
+            self.steps -= holes;
+            if self.steps == 0 {
+                return Met::Steps;
+            }
+            self.steps -= 1;
+            if special(record) {
+                return Met::Special(*record);
+            }
+            let left = record.lots - self.word.head_filled;
+            let filled = left.0.min(self.rem).min(self.can);
+            self.word.open = self.word.open - Lots(filled);
+            (self.rem, self.can, self.filled) = (self.rem - filled, self.can - filled, self.filled + filled);
+            if filled < left.0 {
+                self.word.head_filled = self.word.head_filled + Lots(filled);
+            } else {
+                (self.word.head, self.word.head_filled) = (self.word.head + 1, Lots(0));
+            }
         }
-        *steps -= 1;
-        let left = record.lots - word.head_filled;
-        if left > rem {
-            word.head_filled = word.head_filled + rem;
-            rem = Lots(0);
-            break;
-        }
-        rem = rem - left;
-        word.head += 1;
-        word.head_filled = Lots(0);
-        if rem.0 == 0 {
-            break;
-        }
+        Met::End
     }
-    let filled = wanted - rem;
-    word.open = word.open - filled;
-    (filled, word)
+}
+
+/// The best price of a side that does not trade with `best` of the other one. `None`: off range.
+fn beside(side: Side, best: Ticks) -> Option<Ticks> {
+    let ticks = match side {
+        Side::Bid => best.0 - 1,
+        Side::Ask => best.0 + 1,
+    };
+    (ticks != 0 && ticks <= Ticks::MAX.0).then_some(Ticks(ticks))
 }

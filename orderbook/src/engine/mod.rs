@@ -4,16 +4,28 @@
 //! Called by the differential tests (contract = engine), by workloads that need to know an order's id before the chain says it, and by
 //! the scenario corpus. Never does I/O, never reads a clock (`now_s` is an argument), never calls a token: a deposit is told what came in.
 //!
-//! Every operation is atomic: what can fail is judged before the first write, or undone.
+//! Every operation is atomic: each write notes what it replaced (`journal.rs`), and what fails is rolled back.
 
 mod accounts;
+mod agents;
+mod batch;
+mod journal;
 mod ledger;
+mod markets;
 mod matching;
+mod orders;
+mod signatures;
+#[cfg(test)]
+mod tests;
 mod words;
 
-use crate::{AccountId, Book, Command, Event, MarketId, Reject, Side, TokenId};
-use alloy_primitives::{Address, map::HashMap};
+use crate::{AccountId, Book, Command, Event, Lots, MarketId, Reject, TokenId, signed};
+use accounts::Withdrawal;
+use agents::{Account, Grant};
+use alloy_primitives::{Address, U256, map::HashMap};
+use journal::Undo;
 use ledger::Balances;
+use matching::Wish;
 
 /// The fee collector: its owner is the owner role.
 const FEE_COLLECTOR: AccountId = AccountId(1);
@@ -25,16 +37,33 @@ const NATIVE: TokenId = TokenId(1);
 pub struct Engine {
     owner: Address,
     guardian: Address,
+    fee_manager: Address,
     /// Contracts that answer `decimals()`, with their answer: those a market may be made of.
     deployed: HashMap<Address, u8>,
+    /// Contracts that sign by ERC-1271, each with the key whose signatures it agrees to.
+    wallets: HashMap<Address, Address>,
+    /// Where signatures are valid; `None`: nowhere.
+    domain: Option<signed::Domain>,
     /// Listed tokens from number 2 on.
     tokens: Vec<(Address, u8)>,
     token_of: HashMap<Address, TokenId>,
-    owner_of: HashMap<AccountId, Address>,
+    accounts: HashMap<AccountId, Account>,
     account_of: HashMap<Address, AccountId>,
+    /// Words of rights, nonces and client ids; no word is 0.
+    agents: HashMap<(AccountId, Address), U256>,
+    nonces: HashMap<(AccountId, u64), U256>,
+    clients: HashMap<(AccountId, u64), U256>,
     /// Market n is at n - 1.
     books: Vec<Book>,
     balances: Balances,
+    /// What the command under way has replaced; empty between commands.
+    journal: Vec<Undo>,
+}
+
+/// A command under way: its time, and what it has done.
+struct Call<'a> {
+    now_s: u64,
+    events: &'a mut Vec<Event>,
 }
 
 impl Engine {
@@ -43,13 +72,20 @@ impl Engine {
         Engine {
             owner,
             guardian: Address::ZERO,
+            fee_manager: Address::ZERO,
             deployed: HashMap::default(),
+            wallets: HashMap::default(),
+            domain: None,
             tokens: Vec::new(),
             token_of: HashMap::default(),
-            owner_of: HashMap::default(),
+            accounts: HashMap::default(),
             account_of: HashMap::default(),
+            agents: HashMap::default(),
+            nonces: HashMap::default(),
+            clients: HashMap::default(),
             books: Vec::new(),
             balances: Balances::default(),
+            journal: Vec::new(),
         }
     }
 
@@ -58,66 +94,138 @@ impl Engine {
         self.deployed.insert(at, decimals);
     }
 
+    /// Tells the engine that a wallet contract exists outside which agrees (ERC-1271) to the 65-byte signatures of `key` and to no others.
+    pub fn deploy_signer(&mut self, at: Address, key: Address) {
+        self.wallets.insert(at, key);
+    }
+
+    /// Tells the engine which chain and contract it stands for; before that every signature is refused with `BadSignature`.
+    pub fn set_domain(&mut self, chain_id: u64, exchange: Address) {
+        self.domain = Some(signed::Domain { chain_id, exchange });
+    }
+
     /// Does one command of `caller` at block time `now_s` (seconds); returns its events in the order of the contract's logs.
     /// A refused command changes nothing.
     ///
     /// # Errors
     /// The first check that fails, in the contract's order.
     pub fn apply(&mut self, caller: Address, command: &Command, now_s: u64) -> Result<Vec<Event>, Reject> {
+        self.execute(caller, command, now_s).map(|(events, _)| events)
+    }
+
+    /// As [`Engine::apply`], with the result words of a batch (`Execute`, `ExecuteSigned`; of other commands none): what each operation
+    /// gave, as [`crate::operation::Outcome`] reads it.
+    ///
+    /// # Errors
+    /// The first check that fails, in the contract's order.
+    pub fn execute(&mut self, caller: Address, command: &Command, now_s: u64) -> Result<(Vec<Event>, Vec<U256>), Reject> {
         let mut events = Vec::with_capacity(2);
-        self.apply_into(caller, command, now_s, &mut events)?;
-        Ok(events)
+        let words = self.run(caller, command, now_s, &mut events)?;
+        Ok((events, words))
     }
 
     /// As [`Engine::apply`], appending to `events`; a refused command appends nothing.
     ///
     /// # Errors
     /// The first check that fails, in the contract's order.
-    pub fn apply_into(&mut self, caller: Address, command: &Command, _now_s: u64, events: &mut Vec<Event>) -> Result<(), Reject> {
-        let start = events.len();
-        let done = self.dispatch(caller, command, events);
-        if done.is_err() {
-            events.truncate(start);
-        }
-        done
+    pub fn apply_into(&mut self, caller: Address, command: &Command, now_s: u64, events: &mut Vec<Event>) -> Result<(), Reject> {
+        self.run(caller, command, now_s, events).map(|_| ())
     }
 
-    fn dispatch(&mut self, caller: Address, command: &Command, events: &mut Vec<Event>) -> Result<(), Reject> {
+    fn run(&mut self, caller: Address, command: &Command, now_s: u64, events: &mut Vec<Event>) -> Result<Vec<U256>, Reject> {
+        let start = events.len();
+        let mut call = Call { now_s, events };
+        let mut words = Vec::new();
+        let done = self.dispatch(caller, command, &mut words, &mut call);
+        if let Err(reject) = done {
+            self.rollback(0);
+            events.truncate(start);
+            return Err(reject);
+        }
+        self.journal.clear();
+        Ok(words)
+    }
+
+    fn dispatch(&mut self, caller: Address, command: &Command, words: &mut Vec<U256>, call: &mut Call) -> Result<(), Reject> {
         match command {
-            Command::Register { salt } => self.register(caller, *salt, events),
-            Command::AddToken { token } => self.add_token(*token, events).map(|_| ()),
-            Command::CreateMarket { .. } => self.create_market(command, events),
-            Command::SetStatus { market, status } => self.set_status(caller, *market, *status, events),
-            Command::Deposit { account, token, atoms, settle } => self.deposit(caller, *account, *token, *atoms, settle, events),
-            Command::Withdraw { account, token, atoms, to, settle } => self.withdraw(caller, *account, *token, *atoms, *to, settle, events),
+            Command::Register { salt } => self.register(caller, *salt, call),
+            Command::AddToken { token } => self.add_token(*token, call).map(|_| ()),
+            Command::CreateMarket { .. } => self.create_market(&market_wish(command), call),
+            Command::SetStatus { market, status } => self.set_status(caller, *market, *status, call),
+            Command::Deposit { account, token, atoms, settle } => self.deposit(caller, (*account, *token, *atoms), settle, call),
+            Command::DepositPermit { account, token, atoms, .. } => self.deposit_permit(caller, (*account, *token, *atoms), call),
+            Command::Withdraw { account, token, atoms, to, settle } => {
+                let wish = Withdrawal { account: *account, token: *token, atoms: *atoms, to: *to, settle };
+                self.withdraw(caller, &wish, call)
+            }
             Command::Place { account, market, mode, ticks, lots, expiry_s, client, steps_max } => {
                 if self.book(*market).is_none() {
                     return Err(Reject::NoMarket);
                 }
-                let account = self.actor(caller, *account)?;
-                let wish = matching::Wish {
-                    account,
-                    market: *market,
-                    mode: *mode,
-                    ticks: *ticks,
-                    lots: *lots,
-                    expiry_s: *expiry_s,
-                    client: *client,
-                    steps_max: *steps_max,
-                };
-                self.place(&wish, events)
+                let actor = self.actor(caller, *account, call.now_s)?;
+                let (expiry_s, client, steps_max) = (*expiry_s, *client, *steps_max);
+                let wish = Wish { market: *market, mode: *mode, ticks: *ticks, lots: *lots, expiry_s, client, steps_max };
+                self.place(&actor, &wish, matching::Kind::Place, call).map(|_| ())
             }
             Command::Cancel { account, order } => {
-                let account = self.actor(caller, *account)?;
-                self.cancel(account, *order, events)
+                let actor = self.actor(caller, *account, call.now_s)?;
+                self.cancel(&actor, *order, call).map(|_| ())
             }
             Command::Reduce { account, order, left } => {
-                let account = self.actor(caller, *account)?;
-                self.reduce(account, *order, *left, events)
+                let actor = self.actor(caller, *account, call.now_s)?;
+                self.reduce(&actor, *order, *left, call).map(|_| ())
             }
-            Command::Claim { orders } => self.claim_all(orders, events).map(|_| ()),
-            // Of milestone 2; until the engine knows them they are refused like every mode it lacks.
-            _ => Err(Reject::BadMode),
+            Command::Claim { orders } => self.claim_all(orders, call),
+            Command::Execute { account, ops } => {
+                *words = self.execute_batch(caller, *account, ops, call)?;
+                Ok(())
+            }
+            Command::ExecuteSigned { account, nonce, deadline_s, relayer, ops, signer, signature } => {
+                let (account, nonce, deadline_s, relayer) = (*account, *nonce, *deadline_s, *relayer);
+                let batch = signed::Batch { account, nonce, deadline_s, relayer, ops };
+                *words = self.execute_signed(caller, &batch, (*signer, signature), call)?;
+                Ok(())
+            }
+            _ => self.dispatch_rest(caller, command, call),
+        }
+    }
+
+    /// Commands that trade nothing: rights, roles, house-keeping, swaps.
+    fn dispatch_rest(&mut self, caller: Address, command: &Command, call: &mut Call) -> Result<(), Reject> {
+        match command {
+            Command::ApproveAgent { account, agent, expiry_s, perms, cap_atoms, markets } => {
+                let account = self.owned(caller, *account, call.now_s)?;
+                let grant = Grant { agent: *agent, expiry_s: *expiry_s, perms: *perms, cap_atoms: *cap_atoms, markets: *markets };
+                self.approve(account, &grant, call);
+                Ok(())
+            }
+            Command::ApproveAgentSigned { account, agent, expiry_s, perms, cap_atoms, markets, nonce, deadline_s, signature } => {
+                let grant = signed::Grant {
+                    account: *account,
+                    agent: *agent,
+                    expiry_s: *expiry_s,
+                    perms: *perms,
+                    cap_atoms: *cap_atoms,
+                    markets: *markets,
+                    nonce: *nonce,
+                    deadline_s: *deadline_s,
+                };
+                self.approve_signed(&grant, signature, call)
+            }
+            Command::CancelNonces { account, word, mask } => {
+                let account = self.owned(caller, *account, call.now_s)?;
+                self.cancel_nonces(account, *word, *mask)
+            }
+            Command::Poke { account, orders } => {
+                let account = if account.0 == 0 { self.account_of(caller).unwrap_or_default() } else { *account };
+                self.poke(account, orders, call)
+            }
+            Command::Prune { level, steps_max } => self.prune(*level, *steps_max, call),
+            Command::SweepFees { token, accounts } => self.sweep_fees(*token, accounts, call),
+            Command::SetTier { account, tier } => self.set_tier(caller, *account, *tier, call),
+            Command::SetRole { role, who } => self.set_role(caller, *role, *who, call),
+            Command::SwapExactIn { .. } => Err(Reject::BadMode),
+            _ => unreachable!("dispatched above"),
         }
     }
 
@@ -141,7 +249,7 @@ impl Engine {
     }
 
     pub fn owner_of(&self, account: AccountId) -> Option<Address> {
-        self.owner_of.get(&account).copied()
+        self.accounts.get(&account).map(|word| word.owner).filter(|owner| !owner.is_zero())
     }
 
     /// A token's number.
@@ -169,69 +277,39 @@ impl Engine {
     pub fn claims_atoms(&self, token: TokenId) -> Option<u128> {
         let mut sum = self.balances.sum(token)?;
         for book in self.books.iter().filter(|book| [book.market().base, book.market().quote].contains(&token)) {
-            let resting = [Side::Bid, Side::Ask].into_iter().flat_map(|side| book.orders(side));
-            let past = book.unclaimed().filter(|order| order.left.0 == 0);
-            for order in resting.chain(past) {
-                sum = sum.checked_add(ledger::order_atoms(book.market(), &order, token)?)?;
+            for (id, record) in book.records() {
+                let refund = if record.skipped { record.lots } else { Lots(0) };
+                sum = sum.checked_add(ledger::order_atoms(book.market(), &book.order(id)?, refund, token)?)?;
             }
         }
         Some(sum)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{LevelKey, LevelWord, Lots, Mode, Ticks, TimeInForce};
-    use alloy_primitives::U256;
-
-    /// A level at the end of its indexes or of its sum takes no more orders; the level beside it does.
-    #[test]
-    fn a_full_level_is_refused() {
-        let (trader, base, quote) = (Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3));
-        let mut engine = Engine::new(trader);
-        engine.deploy_token(base, 18);
-        engine.deploy_token(quote, 18);
-        let create = Command::CreateMarket {
-            base,
-            quote,
-            quote_atoms_per_lot_tick: 1,
-            base_atoms_per_lot: 1,
-            lots_min: 1,
-            taker_fee_ppm: 0,
-            maker_fee_ppm: 0,
-            min_ttl_s: 0,
-            status: 1,
-        };
-        let deposit = Command::Deposit { account: AccountId(0), token: base, atoms: U256::from(1_u64 << 50), settle: Vec::new() };
-        for command in [create, deposit] {
-            engine.apply(trader, &command, 0).expect("the opening succeeds");
-        }
-        let level = LevelKey { market: MarketId(1), side: Side::Ask, ticks: Ticks(100) };
-        let end = (1 << 40) - 1;
-        let word = LevelWord { tail: end, head: end, ..LevelWord::default() };
-        let market = engine.books[0].market().clone();
-        engine.books[0] = Book::restore(market, [(level, word.to_word())], []).expect("an empty level at its end");
-        let ask = |ticks: u32| Command::Place {
-            account: AccountId(0),
-            market: MarketId(1),
-            mode: Mode::new(Side::Ask, TimeInForce::PostOnly),
-            ticks: Ticks(ticks),
-            lots: Lots(1),
-            expiry_s: 0,
-            client: 0,
-            steps_max: 0,
-        };
-        assert_eq!(engine.apply(trader, &ask(100), 0), Err(Reject::LevelFull));
-        assert!(engine.apply(trader, &ask(101), 0).is_ok());
-    }
-
-    /// A book that was restored from words and records which do not fit is refused.
-    #[test]
-    fn a_torn_restore_is_refused() {
-        let word = LevelWord { tail: 1, head: 0, open: Lots(5), ..LevelWord::default() };
-        let level = LevelKey { market: MarketId(1), side: Side::Ask, ticks: Ticks(100) };
-        let market = crate::Market::from_cfg(MarketId(1), U256::from(1) << 240).expect("status 1");
-        assert!(Book::restore(market, [(level, word.to_word())], []).is_err(), "5 lots are open, but no order has them");
+fn market_wish(command: &Command) -> markets::MarketWish {
+    let Command::CreateMarket {
+        base,
+        quote,
+        quote_atoms_per_lot_tick,
+        base_atoms_per_lot,
+        lots_min,
+        taker_fee_ppm,
+        maker_fee_ppm,
+        min_ttl_s,
+        status,
+    } = *command
+    else {
+        unreachable!("dispatched by this variant")
+    };
+    markets::MarketWish {
+        base,
+        quote,
+        quote_atoms_per_lot_tick,
+        base_atoms_per_lot,
+        lots_min,
+        taker_fee_ppm,
+        maker_fee_ppm,
+        min_ttl_s,
+        status,
     }
 }

@@ -4,9 +4,8 @@ use crate::stream::{Stream, ops, seed};
 use alloy_primitives::{Address, B256, U256, address, b256, hex};
 use alloy_sol_types::SolError;
 use orderbook::{
-    AbiError, AccountId, Command, Engine, Event, LevelKey, LevelWord, Lots, Market, MarketId, OrderId, Reject, Side, Ticks, TokenId, abi, keys,
-    keys::Base,
-    scenario,
+    AbiError, AccountId, Command, Engine, Event, LevelKey, LevelWord, Lots, Market, MarketId, OrderId, Reject, Side, Ticks, TokenId, abi,
+    keys, keys::Base, scenario,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 

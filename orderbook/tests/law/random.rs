@@ -3,8 +3,8 @@
 use crate::stream::{MIDDLE, Stream, TOKENS, ops, seed};
 use alloy_primitives::Address;
 use orderbook::{
-    AccountId, Book, Command, Engine, Event, Fill, LevelKey, Lots, Market, MarketId, Mode, OrderId, Reject, Side, TakenReason, Ticks,
-    TimeInForce, TokenId, ledger, scenario,
+    AccountId, Book, Command, Engine, Event, Fill, LevelKey, Lots, Market, MarketId, Mode, OrderId, ReduceReason, Reject, Side,
+    TakenReason, Ticks, TimeInForce, TokenId, ledger, scenario,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -49,6 +49,8 @@ impl Reader {
                 let change = ledger::placed(&self.market(order.level.market), order.level, lots);
                 self.add(account, change);
             }
+            // Lots of an expired order stay locked until its claim.
+            Event::Reduced { reason: ReduceReason::Expired, .. } => {}
             Event::Reduced { order, removed, .. } => {
                 let change = ledger::reduced(&self.market(order.level.market), order.level, removed);
                 self.add(self.owners[&order], change);
@@ -75,7 +77,11 @@ impl Reader {
                 self.markets.push(market.clone());
                 self.books.push(Book::new(market));
             }
-            Event::LevelFill { .. } | Event::AccountCreated { .. } | Event::TokenAdded { .. } | Event::Status { .. } => {}
+            Event::FeesSwept { account, token, atoms } => {
+                self.add(account, ledger::Change { fee_due: -(atoms as i128), ..ledger::Change::none(token) });
+                self.add(AccountId(1), ledger::Change { free: atoms as i128, ..ledger::Change::none(token) });
+            }
+            _ => {}
         }
         fills
     }

@@ -174,10 +174,14 @@ impl Stream {
             0..45 => TimeInForce::Gtc,
             45..68 => TimeInForce::PostOnly,
             68..90 => TimeInForce::Ioc,
-            90..99 => TimeInForce::Fok,
-            _ => TimeInForce::Slide,
+            _ => TimeInForce::Fok,
         };
-        let mode = if self.rng.random_bool(0.005) { Mode(self.rng.random()) } else { Mode::new(side, tif) };
+        // Modes of no meaning: a time in force, or a self-trade mode, of 7.
+        let mode = match self.rng.random_range(0..200) {
+            0 => Mode(self.rng.random::<u8>() | 7 << 1),
+            1 => Mode(self.rng.random::<u8>() | 7 << 4),
+            _ => Mode::new(side, tif),
+        };
         // Most orders stand on their own side of the middle, few prices apart, so that levels are long and crosses frequent.
         let away = self.rng.random_range(0..6) as i64 - 2;
         let away = if side == Side::Bid { -away } else { away };
@@ -202,7 +206,7 @@ impl Stream {
             mode,
             ticks: Ticks(ticks),
             lots: Lots(lots),
-            expiry_s: if self.rng.random_bool(0.005) { 4_000_000_000 } else { 0 },
+            expiry_s: 0,
             client: if self.rng.random_bool(0.3) { self.rng.random() } else { 0 },
             steps_max,
         };
