@@ -18,7 +18,6 @@ import {Preview} from "./Preview.sol";
 /// cheap enough for a contract.
 contract Lens is ILens, Preview {
     uint256 private constant STEPS_MAX = type(uint16).max;
-    uint256 private constant RATE_ONE = 16e6;
 
     uint8 private constant RESTS = 1;
     uint8 private constant FILLED = 2;
@@ -164,15 +163,7 @@ contract Lens is ILens, Preview {
         if (maxIn == type(uint128).max && account != 0) {
             t.spend = Ledger.free(read(BAL, Keys.bal(account, side == Keys.BID ? Markets.quote(t.cfg) : Markets.base(t.cfg))));
         }
-        if (side == Keys.BID) t.spend = t.spend * RATE_ONE / (RATE_ONE + rate(t.cfg, t.tier));
-    }
-
-    /// @dev The taker's fee in 16 millionths of the quote.
-    function rate(uint256 cfg, uint256 tier) private pure returns (uint256) {
-        int256 makerFee = Markets.makerFee(cfg);
-        uint256 least = makerFee < 0 ? 16 * uint256(-makerFee) : 0;
-        uint256 own = Markets.takerFee(cfg) * (16 - tier);
-        return own < least ? least : own;
+        if (side == Keys.BID) t.spend = Fees.budget(t.cfg, t.tier, t.spend);
     }
 
     /// @dev Slots of each id after the first `skip`: its record's word, its level, its market.

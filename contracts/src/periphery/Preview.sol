@@ -4,11 +4,13 @@ pragma solidity ^0.8.24;
 import {IExchange} from "../interfaces/IExchange.sol";
 import {ILens} from "../interfaces/ILens.sol";
 import {Agents} from "../libraries/Agents.sol";
+import {Deadman} from "../libraries/Deadman.sol";
 import {Fees} from "../libraries/Fees.sol";
 import {Keys} from "../libraries/Keys.sol";
 import {Ledger} from "../libraries/Ledger.sol";
 import {Levels} from "../libraries/Levels.sol";
 import {Markets} from "../libraries/Markets.sol";
+import {Modes} from "../libraries/Order.sol";
 import {Orders} from "../libraries/Orders.sol";
 import {Reader} from "./Reader.sol";
 
@@ -16,15 +18,6 @@ import {Reader} from "./Reader.sol";
 /// @notice The rules of `place` and of taking once more, over words that are only read. Refusals are the same errors from the same checks in the same order,
 /// money is counted by the same libraries; the tests hold it to what the exchange then does. It writes nothing and calls only `load`.
 abstract contract Preview is Reader {
-    uint256 private constant GTC = 0;
-    uint256 private constant POST_ONLY = 1;
-    uint256 private constant SLIDE = 2;
-    uint256 private constant IOC = 3;
-    uint256 private constant FOK = 4;
-    uint256 private constant CANCEL_TAKER = 1;
-    uint256 private constant CANCEL_BOTH = 3;
-    uint256 private constant DECREMENT = 4;
-    uint256 private constant TRACK = 1 << 7;
     uint256 private constant STEPS = 256;
     uint256 private constant FEE_COLLECTOR = 1;
     uint256 private constant LEVELS = 8; // read at once
@@ -67,13 +60,13 @@ abstract contract Preview is Reader {
     /// @return filled lots that would be taken
     function placed(ILens.Wish memory w) internal view returns (uint256 tick, uint256 rests, uint256 filled) {
         Taking memory t = checked(w);
-        uint256 tif = w.mode >> 1 & 7;
+        uint256 tif = Modes.tif(w.mode);
         tick = w.tick;
         rests = w.lots;
-        if (tif == POST_ONLY || tif == SLIDE) {
+        if (Modes.rests(tif)) {
             uint256 best = front(t);
             if (best != 0) {
-                if (tif == POST_ONLY) revert IExchange.WouldCross(uint24(best));
+                if (tif == Modes.POST_ONLY) revert IExchange.WouldCross(uint24(best));
                 tick = t.side == Keys.BID ? best - 1 : best + 1;
                 if (tick == 0 || tick > type(uint24).max) revert IExchange.BadTick();
             }
@@ -81,8 +74,8 @@ abstract contract Preview is Reader {
             take(t);
             settle(t);
             filled = t.filled;
-            if (tif == FOK && filled < w.lots) revert IExchange.NotFilled(uint48(filled));
-            rests = tif == GTC && t.end == End.Limit ? t.rem : 0;
+            if (tif == Modes.FOK && filled < w.lots) revert IExchange.NotFilled(uint48(filled));
+            rests = tif == Modes.GTC && t.end == End.Limit ? t.rem : 0;
         }
         if (rests != 0) rest(t, tick, rests);
     }
@@ -102,16 +95,15 @@ abstract contract Preview is Reader {
         words = exchange.load(words);
         authorized(w, t, words);
         terms(w, t.cfg);
-        uint256 deadman = uint256(words[1]) >> 176 & type(uint40).max;
-        if (deadman != 0 && deadman <= block.timestamp) revert IExchange.Expired();
-        if (w.mode & TRACK != 0) free(uint256(words[3]));
+        if (Deadman.fired(uint256(words[1]))) revert IExchange.Expired();
+        if (w.mode & Modes.TRACK != 0) free(uint256(words[3]));
         t.tier = Agents.tier(uint256(words[1]));
         (t.market, t.side, t.limit, t.rem) = (w.market, w.mode & 1, w.tick, w.lots);
         t.spend = type(uint256).max;
         t.steps = w.maxSteps == 0 ? STEPS : w.maxSteps;
         (t.baseWord, t.quoteWord) = (uint256(words[4]), uint256(words[5]));
         uint256 gets = t.side == Keys.BID ? t.baseWord : t.quoteWord;
-        if (gets & Ledger.RESTED != 0) t.stp = w.mode >> 4 & 7;
+        if (Ledger.rested(gets)) t.stp = Modes.stp(w.mode);
     }
 
     /// @param words owner role, account, agent
@@ -121,20 +113,20 @@ abstract contract Preview is Reader {
         if (t.account == FEE_COLLECTOR && address(uint160(uint256(words[0]))) == w.sender) return;
         uint256 agent = uint256(words[2]);
         if (agent & type(uint40).max <= block.timestamp) revert IExchange.NotAuthorized();
-        Agents.demand(agent, Agents.permOf(w.mode >> 1 & 7), w.market);
+        Agents.demand(agent, Agents.permOf(Modes.tif(w.mode)), w.market);
         Agents.cap(agent, w.lots * Fees.unit(t.cfg, w.tick));
     }
 
     /// @dev Mode, status, price, size and expiry.
     function terms(ILens.Wish memory w, uint256 cfg) private view {
-        uint256 tif = w.mode >> 1 & 7;
-        if (tif > FOK || w.mode >> 4 & 7 > DECREMENT || (w.mode & TRACK != 0 && w.cloid == 0)) revert IExchange.BadMode();
+        uint256 tif = Modes.tif(w.mode);
+        if (tif > Modes.FOK || Modes.stp(w.mode) > Modes.DECREMENT || (w.mode & Modes.TRACK != 0 && w.cloid == 0)) revert IExchange.BadMode();
         uint256 status = Markets.status(cfg);
-        if (status > (tif == POST_ONLY || tif == SLIDE ? Markets.POST_ONLY : Markets.LIVE)) revert IExchange.NotLive(uint8(status));
+        if (status > (Modes.rests(tif) ? Markets.POST_ONLY : Markets.LIVE)) revert IExchange.NotLive(uint8(status));
         if (w.tick == 0) revert IExchange.BadTick();
         if (w.lots < Markets.minLots(cfg) || w.lots > Orders.LOTS_MAX) revert IExchange.BadLots();
         if (w.expiry == 0) return;
-        uint256 least = tif <= SLIDE ? cfg >> 232 & 0xff : 1;
+        uint256 least = tif <= Modes.SLIDE ? Markets.minTtl(cfg) : 1;
         if (w.expiry < block.timestamp + (least == 0 ? 1 : least)) revert IExchange.Expired();
     }
 
@@ -162,7 +154,7 @@ abstract contract Preview is Reader {
             bytes32[] memory words = levelWords(t.market, other, ticks);
             for (uint256 i = 0; i < ticks.length; ++i) {
                 if (outside(t, ticks[i])) return 0;
-                if (!stale(uint256(words[i])) || alive(t, Keys.level(t.market << 32, other, ticks[i]), uint256(words[i]))) return ticks[i];
+                if (!Levels.due(uint256(words[i])) || alive(t, Keys.level(t.market << 32, other, ticks[i]), uint256(words[i]))) return ticks[i];
             }
             if (ticks.length < LEVELS) break;
             (from, none) = further(other, ticks[LEVELS - 1]);
@@ -220,7 +212,7 @@ abstract contract Preview is Reader {
         }
         uint256 open = Levels.open(word);
         uint256 lots;
-        if (t.stp == 0 && !stale(word) && open <= t.rem && open <= can) {
+        if (t.stp == 0 && !Levels.due(word) && open <= t.rem && open <= can) {
             lots = open;
             t.rem -= lots;
             --t.steps;
@@ -269,15 +261,15 @@ abstract contract Preview is Reader {
     /// @dev The taker's own living order, as its self-trade mode says.
     /// @return gone lots that leave the level without a fill
     function meetOwn(Taking memory t, uint256 tick, uint256 left, uint256 filled) private pure returns (uint256 gone) {
-        if (t.stp == CANCEL_TAKER) {
+        if (t.stp == Modes.CANCEL_TAKER) {
             t.end = End.Stp;
             return 0;
         }
         gone = left;
-        if (t.stp == DECREMENT) {
+        if (t.stp == Modes.DECREMENT) {
             if (t.rem < left) (gone, filled) = (t.rem, 0); // it stays, what it has filled stays unpaid
             t.rem -= gone;
-        } else if (t.stp == CANCEL_BOTH) {
+        } else if (t.stp == Modes.CANCEL_BOTH) {
             t.end = End.Stp;
         }
         uint256 price = Fees.unit(t.cfg, tick);

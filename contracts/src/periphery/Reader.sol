@@ -185,12 +185,7 @@ abstract contract Reader {
         return uint256(p.words[place - p.first]) >> Orders.shift(index) & Orders.RECORD;
     }
 
-    /// @notice Whether a level may hold expired orders, so that its sum cannot be taken from its word.
-    function stale(uint256 word) internal view returns (bool) {
-        uint256 least = word >> 32 & type(uint32).max;
-        return least != 0 && least <= block.timestamp;
-    }
-
+    /// @notice Whether an order's expiry has come.
     function expired(uint256 record) internal view returns (bool) {
         uint256 expiry = Orders.expiryOf(record);
         return expiry != 0 && expiry <= block.timestamp;
@@ -205,7 +200,7 @@ abstract contract Reader {
         uint256 tail = Levels.tail(word);
         uint256 head = Levels.head(word);
         places = tail - head;
-        if (!stale(word)) return (open, places);
+        if (!Levels.due(word)) return (open, places);
         Page memory page = openPage(level);
         uint256 end = tail - head > WALK_MAX ? head + WALK_MAX : tail;
         uint256 headFilled = Levels.headFilled(word);
