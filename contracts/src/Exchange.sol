@@ -53,10 +53,11 @@ contract Exchange is IExchange {
         lock
         returns (uint256 id, uint48 filled)
     {
-        Order memory o;
-        o.cfg = Store.words().cfg[market];
-        if (o.cfg == 0) revert NoMarket();
+        uint256 cfg = Store.words().cfg[market];
+        if (cfg == 0) revert NoMarket();
         Agents.Actor memory who = Agents.resolve(account, msg.sender);
+        Order memory o;
+        o.cfg = cfg;
         o.account = who.account;
         o.acct = who.word;
         o.rights = who.rights;
@@ -77,13 +78,18 @@ contract Exchange is IExchange {
 
     /// @inheritdoc IExchange
     function cancel(uint32 account, uint256 orderId) external lock returns (uint48, uint48) {
-        uint256 result = onId(account, Kind.CANCEL, orderId, 0);
-        return (uint48(result), uint48(result >> 48));
+        Orders.Resting memory resting = Orders.find(orderId);
+        authorize(account, resting);
+        Rejects.raise(Orders.cancel(resting));
+        return (uint48(resting.back), uint48(resting.filled));
     }
 
     /// @inheritdoc IExchange
     function reduce(uint32 account, uint256 orderId, uint48 left) external lock returns (uint48) {
-        return uint48(onId(account, Kind.REDUCE, orderId, left));
+        Orders.Resting memory resting = Orders.find(orderId);
+        authorize(account, resting);
+        Rejects.raise(Orders.reduce(resting, left));
+        return uint48(resting.back);
     }
 
     /// @inheritdoc IExchange
@@ -263,11 +269,9 @@ contract Exchange is IExchange {
 
     // -------------------------------------------------------------------------------------------------------------------------------------- inside
 
-    /// @dev An operation on an order, by its owner or an agent.
-    function onId(uint256 named, uint256 kind, uint256 orderId, uint256 left) private returns (uint256 result) {
-        uint256 refusal;
-        (refusal, result) = Ops.onId(Agents.resolve(named, msg.sender), kind, orderId, left);
-        Rejects.raise(refusal);
+    /// @dev The sender must be the order's owner, or an agent that may cancel it.
+    function authorize(uint256 named, Orders.Resting memory resting) private view {
+        Rejects.raise(Ops.denied(Agents.resolve(named, msg.sender), resting));
     }
 
     /// @dev The sender's first account, registered now with the first free of the salts if there is none.

@@ -73,6 +73,10 @@ library Agents {
         return markets & m == market || markets >> 32 & m == market || markets >> 64 == market;
     }
 
+    function mayCancel(uint256 rights, uint256 market) internal pure returns (bool) {
+        return may(rights, CANCEL, market);
+    }
+
     /// @notice `NotAuthorized` unless the rights hold `perm`.
     function demand(uint256 rights, uint256 perm, uint256 market) internal pure {
         if (!may(rights, perm, market)) revert IExchange.NotAuthorized();

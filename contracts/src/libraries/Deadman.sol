@@ -17,7 +17,7 @@ library Deadman {
 
     /// @notice SCHEDULE: from `second` on new orders fail and anyone may poke; 0 disarms.
     function schedule(Agents.Actor memory who, uint256 second) internal returns (uint256 refusal) {
-        if (!Agents.may(who.rights, Agents.CANCEL, 0)) return Rejects.NOT_AUTHORIZED;
+        if (who.rights & Agents.CANCEL == 0) return Rejects.NOT_AUTHORIZED;
         if (second != 0 && second <= block.timestamp) return Rejects.EXPIRED;
         who.word = (who.word & ~(TIME << SHIFT)) | second << SHIFT; // the rest of the batch sees it
         Store.words().acct[who.account] = who.word;
@@ -40,8 +40,9 @@ library Deadman {
             if (Orders.foreign(r, account) != 0) continue;
             uint256 word = s.lvl[r.level];
             if (!Orders.live(r, word)) continue;
-            if (dead) Rejects.raise(Orders.drop(r, word, Orders.DEADMAN));
-            else if (Markets.status(s.cfg[Keys.marketOf(r.level)]) == Markets.HALTED) Rejects.raise(Orders.drop(r, word, Orders.HALTED));
+            if (!dead && Markets.status(s.cfg[Keys.marketOf(r.level)]) != Markets.HALTED) continue;
+            r.why = dead ? Orders.DEADMAN : Orders.HALTED;
+            Rejects.raise(Orders.drop(r, word));
         }
     }
 }

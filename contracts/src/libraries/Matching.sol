@@ -30,9 +30,10 @@ library Matching {
     function place(Order memory o) internal returns (uint256 refusal) {
         refusal = check(o);
         if (refusal != 0) return refusal;
+        o.result = Taking.LIMIT << 152; // of what just rests
         if (Modes.tif(o.mode) < Modes.IOC) {
             uint256 other = 1 - o.side;
-            if (!Bitmap.crossed(Bitmap.half(o.market, other), other, o.tick)) return rest(o, o.lots, 0);
+            if (!Bitmap.crossed(Bitmap.half(o.market, other), other, o.tick)) return rest(o, o.lots);
         }
         if (o.isolate != 0) return isolated(o);
         cross(o);
@@ -48,7 +49,8 @@ library Matching {
         uint256 word = Store.words().lvl[old.level];
         if (!Orders.live(old, word)) return Rejects.UNKNOWN_ORDER; // a fill is never doubled
         if (Keys.sideOf(old.level) != o.side) return Rejects.BAD_MODE;
-        refusal = Orders.drop(old, word, Orders.REPLACED);
+        old.why = Orders.REPLACED;
+        refusal = Orders.drop(old, word);
         return refusal != 0 ? refusal : place(o);
     }
 
@@ -80,7 +82,7 @@ library Matching {
                 }
                 if (o.tick == 0 || o.tick > TICK_MAX) revert IExchange.BadTick();
             }
-            return Rejects.raise(rest(o, o.lots, 0));
+            return Rejects.raise(rest(o, o.lots));
         }
         Taking.Sum memory t = Taking.take(o);
         // A TAKE's worth is known only now; that of an order with a price was judged before.
@@ -92,11 +94,10 @@ library Matching {
             uint256 out = o.side == Keys.BID ? t.filled * Markets.basePerLot(o.cfg) : t.quote - fee;
             if (out < o.minOut) revert IExchange.Slippage(out);
             o.result = out | t.filled << 128 | t.reason << 176;
-        } else if (tif == Modes.GTC && t.reason == Taking.LIMIT) {
-            Rejects.raise(rest(o, t.rem, t.filled));
-        } else {
-            o.result = t.filled << 104 | t.reason << 152;
+            return;
         }
+        o.result = t.filled << 104 | t.reason << 152;
+        if (tif == Modes.GTC && t.reason == Taking.LIMIT) Rejects.raise(rest(o, t.rem));
     }
 
     /// @notice Moves the taker's money: one write per token, whatever was met. The makers' is moved when they claim.
@@ -163,7 +164,7 @@ library Matching {
     }
 
     /// @dev Puts `lots` at the tail of the order's level and moves their escrow out of the free balance. Judges before it writes.
-    function rest(Order memory o, uint256 lots, uint256 filled) private returns (uint256 refusal) {
+    function rest(Order memory o, uint256 lots) private returns (uint256 refusal) {
         Store.Layout storage s = Store.words();
         uint256 level = Keys.level(o.market << 32, o.side, o.tick);
         uint256 word = s.lvl[level];
@@ -179,6 +180,6 @@ library Matching {
         uint256 id = level << 40 | Levels.tail(word);
         if (o.mode & Modes.TRACK != 0) Cloids.track(o.account, o.cloid, id);
         emit IExchange.Placed(id, uint32(o.account), lots | o.expiry << 48 | o.cloid << 80 | o.mode << 144);
-        o.result = id | filled << 104 | Taking.LIMIT << 152;
+        o.result |= id;
     }
 }

@@ -101,21 +101,10 @@ library Ops {
         else Matching.cross(o); // checked before the call, and nothing has changed since
     }
 
-    /// @notice CANCEL, REDUCE or CLAIM.
-    /// @param left lots that shall remain, of a REDUCE
-    /// @return refusal 0, or why nothing happened
-    /// @return result back 0-47, filled 48-95
-    function onId(Agents.Actor memory who, uint256 kind, uint256 id, uint256 left) internal returns (uint256 refusal, uint256 result) {
-        if (!Agents.may(who.rights, Agents.CANCEL, Keys.marketOf(Keys.levelOf(id)))) return (Rejects.NOT_AUTHORIZED, 0);
-        Orders.Resting memory r = Orders.find(id);
-        if (kind == Kind.CLAIM && r.record == 0) return (0, 0);
-        refusal = Orders.foreign(r, who.account);
-        if (refusal != 0) return (refusal, 0);
-        if (kind == Kind.CANCEL) refusal = Orders.cancel(r);
-        else if (kind == Kind.REDUCE) refusal = Orders.reduce(r, left);
-        else refusal = Orders.claim(r);
-        // A REDUCE to 0 pays what was filled too, but its word says only what came back.
-        result = kind == Kind.REDUCE ? r.back : r.back | r.filled << 48;
+    /// @return refusal of an operation on an order named by its id
+    function denied(Agents.Actor memory who, Orders.Resting memory resting) internal pure returns (uint256 refusal) {
+        if (!Agents.mayCancel(who.rights, Keys.marketOf(resting.level))) return Rejects.NOT_AUTHORIZED;
+        return Orders.foreign(resting, who.account);
     }
 
     // ------------------------------------------------------------------------------------------------------------------------------------- inside
@@ -125,14 +114,10 @@ library Ops {
     /// @return cloid it names, 0 none
     function one(Run memory r, Order memory o, bytes calldata ops, uint256 i, uint256 kind) private returns (uint256 refusal, uint256 cloid) {
         uint256 word = peek(ops, i + 1);
-        if (kind == Kind.CANCEL || kind == Kind.REDUCE || kind == Kind.CLAIM) {
-            (refusal, o.result) = onId(r.who, kind, word >> 152, word >> 104 & type(uint48).max);
-            return (refusal, 0);
-        }
+        if (kind == Kind.CANCEL || kind == Kind.REDUCE || kind == Kind.CLAIM) return (onId(r.who, o, kind, word), 0);
         if (kind == Kind.CANCEL_CLOID) {
             cloid = word >> 192;
-            (refusal, o.result) = cancelCloid(r.who, cloid, word >> 152 & type(uint40).max);
-            return (refusal, cloid);
+            return (cancelCloid(r.who, o, cloid, word >> 152 & type(uint40).max), cloid);
         }
         if (kind == Kind.SCHEDULE) {
             o.result = 0;
@@ -196,6 +181,19 @@ library Ops {
         }
     }
 
+    /// @dev CANCEL, REDUCE or CLAIM: id 13, left 6.
+    function onId(Agents.Actor memory who, Order memory o, uint256 kind, uint256 word) private returns (uint256 refusal) {
+        Orders.Resting memory resting = Orders.find(word >> 152);
+        refusal = denied(who, resting);
+        if (refusal == Rejects.UNKNOWN_ORDER && kind == Kind.CLAIM) refusal = 0; // paid before: no effect
+        else if (refusal != 0) return refusal;
+        else if (kind == Kind.CANCEL) refusal = Orders.cancel(resting);
+        else if (kind == Kind.REDUCE) refusal = Orders.reduce(resting, word >> 104 & type(uint48).max);
+        else refusal = Orders.claim(resting);
+        // A REDUCE to 0 pays what was filled too, but its word says only what came back.
+        o.result = kind == Kind.REDUCE ? resting.back : resting.back | resting.filled << 48;
+    }
+
     function fields(Order memory o, uint256 word) private pure {
         o.mode = uint8(word >> 216);
         o.side = o.mode & 1;
@@ -204,13 +202,17 @@ library Ops {
     }
 
     /// @dev Takes a tracked order back and frees its number; an unknown one is refused until `until` (s) when it arrives.
-    function cancelCloid(Agents.Actor memory who, uint256 cloid, uint256 until) private returns (uint256 refusal, uint256 result) {
+    function cancelCloid(Agents.Actor memory who, Order memory o, uint256 cloid, uint256 until) private returns (uint256 refusal) {
+        o.result = 0;
         uint256 id = Cloids.tracked(who.account, cloid);
-        if (!Agents.may(who.rights, Agents.CANCEL, id >> 72)) return (Rejects.NOT_AUTHORIZED, 0);
-        if (id == 0) return (Cloids.preCancel(who.account, cloid, until), 0);
+        if (!Agents.mayCancel(who.rights, id >> 72)) return Rejects.NOT_AUTHORIZED;
+        if (id == 0) return Cloids.preCancel(who.account, cloid, until);
+        Orders.Resting memory resting = Orders.find(id);
         // Already cancelled or claimed by its id: nothing is left of it but the number.
-        if (Orders.find(id).record != 0) (refusal, result) = onId(who, Kind.CANCEL, id, 0);
-        if (refusal == 0) Cloids.free(who.account, cloid);
+        if (resting.record != 0) refusal = Orders.cancel(resting);
+        if (refusal != 0) return refusal;
+        o.result = resting.back | resting.filled << 48;
+        Cloids.free(who.account, cloid);
     }
 
     /// @dev Writes the result word, or what the refusal means for the batch.

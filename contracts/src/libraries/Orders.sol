@@ -41,6 +41,7 @@ library Orders {
         uint256 record; // 0: a hole
         uint256 back; // lots refunded by the operation
         uint256 filled; // lots paid by the operation
+        uint256 why; // lots go home
     }
 
     function find(uint256 id) internal view returns (Resting memory o) {
@@ -74,7 +75,9 @@ library Orders {
     /// @notice Takes an order back; filled meanwhile, it is paid out instead.
     function cancel(Resting memory o) internal returns (uint256 refusal) {
         uint256 word = Store.words().lvl[o.level];
-        return live(o, word) ? drop(o, word, CANCEL) : settle(o);
+        if (!live(o, word)) return settle(o);
+        o.why = CANCEL;
+        return drop(o, word);
     }
 
     /// @notice Lowers what is left of a live order to `left` lots, at its place in the queue. What it has filled stays unclaimed.
@@ -82,16 +85,19 @@ library Orders {
         Store.Layout storage s = Store.words();
         uint256 word = s.lvl[o.level];
         if (!live(o, word)) return Rejects.UNKNOWN_ORDER;
-        if (left == 0) return drop(o, word, CANCEL);
+        if (left == 0) {
+            o.why = CANCEL;
+            return drop(o, word);
+        }
         unchecked {
             uint256 now_ = lotsOf(o.record) - filledAtHead(o, word);
             if (left >= now_) return 0;
             uint256 cfg = s.cfg[Keys.marketOf(o.level)];
             if (left < Markets.minLots(cfg)) return Rejects.BAD_LOTS;
             uint256 back = now_ - left;
-            refusal = pay(cfg, o.level, accountOf(o.record), 0, back);
-            if (refusal != 0) return refusal;
             o.back = back;
+            refusal = pay(o);
+            if (refusal != 0) return refusal;
             s.ord[o.key] = o.word - (back << shift(o.index));
             s.lvl[o.level] = word - (back << 64);
             emit IExchange.Reduced(o.id, uint48(left), uint48(back), REDUCE);
@@ -106,58 +112,57 @@ library Orders {
         if (!live(o, word)) return settle(o);
         uint256 filled = filledAtHead(o, word);
         if (filled == 0) return 0;
-        uint256 account = accountOf(o.record);
-        refusal = pay(s.cfg[Keys.marketOf(o.level)], o.level, account, filled, 0);
-        if (refusal != 0) return refusal;
         o.filled = filled;
+        refusal = pay(o);
+        if (refusal != 0) return refusal;
         unchecked {
             // The filled part leaves record and level together: open, and every other order, stay as they are.
             s.ord[o.key] = o.word - (filled << shift(o.index));
             s.lvl[o.level] = word - (filled << 128);
         }
-        emit IExchange.Claimed(o.id, uint32(account), uint48(filled), 0);
+        emit IExchange.Claimed(o.id, uint32(accountOf(o.record)), uint48(filled), 0);
     }
 
     /// @notice Removes a live order: what is left goes home, what was filled is paid.
+    /// @param o with the reason in `why`
     /// @param word of its level
-    function drop(Resting memory o, uint256 word, uint8 why) internal returns (uint256 refusal) {
-        Store.Layout storage s = Store.words();
-        uint256 account = accountOf(o.record);
+    function drop(Resting memory o, uint256 word) internal returns (uint256 refusal) {
         unchecked {
             uint256 filled = filledAtHead(o, word);
             uint256 left = lotsOf(o.record) - filled;
-            refusal = pay(s.cfg[Keys.marketOf(o.level)], o.level, account, filled, left);
-            if (refusal != 0) return refusal;
             o.filled = filled;
             o.back = left;
+            refusal = pay(o);
+            if (refusal != 0) return refusal;
             uint256 open = Levels.open(word) - left;
             uint256 head = Levels.head(word);
             bool first = o.index == head;
             // A head that goes takes its filled part along; holes behind it are passed by a later walk.
-            s.lvl[o.level] = Levels.moved(word, open, first ? 0 : Levels.headFilled(word), first ? head + 1 : head);
+            Store.words().lvl[o.level] = Levels.moved(word, open, first ? 0 : Levels.headFilled(word), first ? head + 1 : head);
             if (open == 0) Bitmap.clear(Bitmap.half(Keys.marketOf(o.level), Keys.sideOf(o.level)), Keys.tickOf(o.level));
         }
         erase(o);
-        emit IExchange.Reduced(o.id, 0, uint48(o.back), why);
-        if (o.filled != 0) emit IExchange.Claimed(o.id, uint32(account), uint48(o.filled), 0);
+        emit IExchange.Reduced(o.id, 0, uint48(o.back), uint8(o.why));
+        if (o.filled != 0) emit IExchange.Claimed(o.id, uint32(accountOf(o.record)), uint48(o.filled), 0);
     }
 
     /// @dev Pays an order that does not rest any more: filled, or skipped when it had expired.
     function settle(Resting memory o) private returns (uint256 refusal) {
-        (uint256 back, uint256 filled) = o.record & SKIPPED != 0 ? (lotsOf(o.record), o.record >> 80 & LOTS_MAX) : (0, lotsOf(o.record));
-        uint256 account = accountOf(o.record);
-        refusal = pay(Store.words().cfg[Keys.marketOf(o.level)], o.level, account, filled, back);
+        (o.back, o.filled) = o.record & SKIPPED != 0 ? (lotsOf(o.record), o.record >> 80 & LOTS_MAX) : (0, lotsOf(o.record));
+        refusal = pay(o);
         if (refusal != 0) return refusal;
-        o.back = back;
-        o.filled = filled;
         erase(o);
-        emit IExchange.Claimed(o.id, uint32(account), uint48(filled), uint48(back));
+        emit IExchange.Claimed(o.id, uint32(accountOf(o.record)), uint48(o.filled), uint48(o.back));
     }
 
-    /// @notice Credits the owner of an order: proceeds of `filled` lots, escrow of `back` lots. Linear per lot, so order and split of payments do not matter.
+    /// @notice Credits the owner of an order: proceeds of its `filled` lots, escrow of its `back` lots. Linear per lot, so order and split of payments do not
+    /// matter.
+    /// @param o its level, its record and the lots
     /// @return refusal if a word would overflow, which only a token that lies can bring about; then neither word is written
-    function pay(uint256 cfg, uint256 level, uint256 account, uint256 filled, uint256 back) internal returns (uint256 refusal) {
-        (uint256 base, uint256 quote, uint256 due) = worth(cfg, level, filled, back);
+    function pay(Resting memory o) internal returns (uint256 refusal) {
+        uint256 cfg = Store.words().cfg[Keys.marketOf(o.level)];
+        (uint256 base, uint256 quote, uint256 due) = worth(cfg, o);
+        uint256 account = accountOf(o.record);
         mapping(uint256 => uint256) storage bal = Store.words().bal;
         uint256 page;
         uint256 word;
@@ -181,12 +186,13 @@ library Orders {
     }
 
     /// @dev What lots of an order are worth to its owner, in atoms, and the fee it owes.
-    function worth(uint256 cfg, uint256 level, uint256 filled, uint256 back) private pure returns (uint256 base, uint256 quote, uint256 due) {
-        uint256 price = Fees.unit(cfg, Keys.tickOf(level));
+    function worth(uint256 cfg, Resting memory o) private pure returns (uint256 base, uint256 quote, uint256 due) {
+        uint256 price = Fees.unit(cfg, Keys.tickOf(o.level));
+        (uint256 filled, uint256 back) = (o.filled, o.back);
         uint256 rebate;
         (due, rebate) = Fees.maker(cfg, price);
         unchecked {
-            if (Keys.sideOf(level) == Keys.ASK) {
+            if (Keys.sideOf(o.level) == Keys.ASK) {
                 base = back * Markets.basePerLot(cfg);
                 quote = filled * (price - due + rebate);
             } else {

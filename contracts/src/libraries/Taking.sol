@@ -152,6 +152,9 @@ library Taking {
     function meetOwn(Order memory o, Sum memory t, Queue memory q, uint256 record) private returns (bool ended) {
         uint256 stp = Modes.stp(o.mode);
         if (stp == Modes.CANCEL_TAKER) return true;
+        Orders.Resting memory own;
+        own.level = q.level;
+        own.record = record;
         uint256 id = q.level << 40 | q.head;
         unchecked {
             uint256 left = Orders.lotsOf(record) - q.headFilled;
@@ -162,16 +165,16 @@ library Taking {
             }
             q.open -= n;
             emit IExchange.Reduced(id, uint48(left - n), uint48(n), Orders.STP);
-            uint256 paid;
+            own.back = n;
             if (n == left) {
-                paid = q.headFilled;
-                if (paid != 0) emit IExchange.Claimed(id, uint32(o.account), uint48(paid), 0);
+                own.filled = q.headFilled;
+                if (own.filled != 0) emit IExchange.Claimed(id, uint32(o.account), uint48(own.filled), 0);
                 write(q, 0);
                 advance(q);
             } else {
                 write(q, record - n);
             }
-            Rejects.raise(Orders.pay(o.cfg, q.level, o.account, paid, n));
+            Rejects.raise(Orders.pay(own));
         }
         return stp == Modes.CANCEL_BOTH;
     }

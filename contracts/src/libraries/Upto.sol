@@ -18,7 +18,7 @@ library Upto {
     /// @return refusal 0, or why nothing happened; `o.result`: orders 0-15, lots 16-79
     function cancel(Order memory o) internal returns (uint256 refusal) {
         if (Store.words().cfg[o.market] == 0) return Rejects.NO_MARKET;
-        if (!Agents.may(o.rights, Agents.CANCEL, o.market)) return Rejects.NOT_AUTHORIZED;
+        if (!Agents.mayCancel(o.rights, o.market)) return Rejects.NOT_AUTHORIZED;
         if (o.isolate != 0) return Matching.isolated(o); // a payment may fail after others were made
         o.result = 0;
         uint256 half = Bitmap.half(o.market, o.side);
@@ -34,14 +34,13 @@ library Upto {
     function level(Order memory o, uint256 level_) private {
         uint256 word = Store.words().lvl[level_];
         unchecked {
-            for (uint256 index = Levels.head(word); Levels.open(word) != 0 && o.steps != 0; ++index) {
+            uint256 tail = Levels.tail(word);
+            for (uint256 index = Levels.head(word); index < tail && Levels.open(word) != 0 && o.steps != 0; ++index) {
                 --o.steps;
                 Orders.Resting memory r = Orders.find(level_ << 40 | index);
-                if (r.record == 0 || Orders.accountOf(r.record) != o.account) {
-                    if (index + 1 == Levels.tail(word)) return;
-                    continue;
-                }
-                Rejects.raise(Orders.drop(r, word, Orders.CANCEL));
+                if (Orders.foreign(r, o.account) != 0) continue;
+                r.why = Orders.CANCEL;
+                Rejects.raise(Orders.drop(r, word));
                 o.result += 1 + (r.back << 16);
                 word = Store.words().lvl[level_];
             }
