@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
-import {Base} from "./Base.sol";
+import {Batches} from "./Batches.sol";
 
 /// @notice Gas of whole transactions, against the gates of docs/contract.md and the committed snapshots/gas.json.
-/// `HIFI_WRITE_GAS=true FOUNDRY_PROFILE=test forge test --match-contract GasTest` writes the snapshot.
+/// `HIFI_WRITE_GAS=true FOUNDRY_PROFILE=test forge test --match-contract GasTest` writes the snapshot; `npm run gas` prints it beside the peers' figures.
 /// Both sides of the book hold orders, both balance words of every account are in use.
-contract GasTest is Base {
+contract GasTest is Batches {
     uint32 constant MAKER = 300;
     uint32 constant OTHER = 301;
     uint32 constant TAKER = 305;
@@ -47,8 +47,10 @@ contract GasTest is Base {
 
     function measure() private {
         takes();
+        expired();
         claims();
         places();
+        batches();
     }
 
     function places() private {
@@ -109,6 +111,74 @@ contract GasTest is Base {
         // The first of a batch costs what it costs alone, but for one element of calldata.
         lastGas = two - lastGas;
         gate("claim_one_more", 8000);
+    }
+
+    /// Ten orders that ran out lie ahead of a live one.
+    function expired() private {
+        for (uint256 i = 0; i < 10; ++i) {
+            placeUntil(MAKER, ASK | POST_ONLY, 950, 5, uint32(block.timestamp + 60));
+        }
+        ask(MAKER, 950, 5);
+        uint256 then = block.timestamp;
+        vm.warp(then + 60);
+        eq(buy(TAKER, 950, 5), 5, "the eleventh");
+        eq(level(ASK, 950).head, 11, "past ten");
+        gate("take_past_10_expired", 130_000);
+        vm.warp(then);
+    }
+
+    function batches() private {
+        run(MAKER, bytes.concat(ops(false), opLadder(market, ASK | POST_ONLY, 1400, 1, 0, 0, rungs(10, 5))));
+        gate("place_10_new_levels", 640_000);
+        // A ladder of five moves away and back: its levels were used before and are empty now.
+        uint256[] memory quotes = quoting(1500);
+        quotes = requote(1510, quotes);
+        quotes = requote(1500, quotes);
+        gate("requote_5_5_ticks_used_before", 300_000);
+        // Somebody else rests on every level, in half a word of records.
+        for (uint24 i = 0; i < 5; ++i) {
+            ask(OTHER, 1500 + i, 5);
+            ask(OTHER, 1510 + i, 5);
+            if (level(ASK, 1500 + i).tail & 1 == 0) ask(OTHER, 1500 + i, 5);
+            if (level(ASK, 1510 + i).tail & 1 == 0) ask(OTHER, 1510 + i, 5);
+        }
+        quotes = requote(1510, quotes);
+        gate("requote_5_5_levels_stay", 185_000);
+        oneMoreClaim();
+    }
+
+    function quoting(uint24 lowest) private returns (uint256[] memory ids) {
+        ids = new uint256[](5);
+        for (uint24 i = 0; i < 5; ++i) {
+            ids[i] = ask(MAKER, lowest + i, 5);
+        }
+    }
+
+    /// @dev The market maker's move in one transaction: five old quotes out, five new ones in. Nothing may fail.
+    function requote(uint24 lowest, uint256[] memory old) private returns (uint256[] memory ids) {
+        bytes memory batch = ops(true);
+        for (uint256 i = 0; i < 5; ++i) {
+            batch = bytes.concat(batch, opCancel(old[i]));
+        }
+        bytes memory results = run(MAKER, bytes.concat(batch, opLadder(market, ASK | POST_ONLY, lowest, 1, 0, 0, rungs(5, 5))));
+        ids = new uint256[](5);
+        for (uint256 i = 0; i < 5; ++i) {
+            eq(word(results, i), 5, "cancelled");
+            ids[i] = word(results, 5 + i) & type(uint104).max;
+            eq(record(ids[i]) & type(uint48).max, 5, "it rests");
+        }
+    }
+
+    /// @dev A batch with two claims, less the same with one.
+    function oneMoreClaim() private {
+        uint256[3] memory ids = [ask(MAKER, 960, 5), ask(MAKER, 961, 5), ask(MAKER, 962, 5)];
+        buy(TAKER, 962, 15);
+        run(MAKER, bytes.concat(ops(true), opClaim(ids[0])));
+        uint256 alone = lastGas;
+        bytes memory results = run(MAKER, bytes.concat(ops(true), opClaim(ids[1]), opClaim(ids[2])));
+        eq(word(results, 1), 5 << 48, "paid");
+        lastGas -= alone;
+        gate("claim_one_more_in_execute", 8000);
     }
 
     function queue(uint24 tick, uint256 n) private {

@@ -197,7 +197,7 @@ contract HostileTest is Base {
     }
 
     function mutators() private view returns (bytes[] memory calls) {
-        calls = new bytes[](9);
+        calls = new bytes[](20);
         calls[0] = abi.encodeCall(IExchange.register, (1));
         calls[1] = abi.encodeCall(IExchange.deposit, (VILLAIN, address(rogue), 5, none()));
         calls[2] = abi.encodeCall(IExchange.withdraw, (VILLAIN, address(quote), 5, address(0x666), none()));
@@ -207,6 +207,18 @@ contract HostileTest is Base {
         calls[6] = abi.encodeCall(IExchange.reduce, (VILLAIN, 1, 1));
         calls[7] = abi.encodeCall(IExchange.createMarket, (address(base), address(quote), 1, 1, 1, 0, 0, 0, 1));
         calls[8] = abi.encodeCall(IExchange.addToken, (address(this)));
+        calls[9] = abi.encodeCall(IExchange.setStatus, (1, 3));
+        calls[10] = abi.encodeCall(IExchange.execute, (VILLAIN, hex"00"));
+        calls[11] = abi.encodeCall(IExchange.poke, (VILLAIN, none()));
+        calls[12] = abi.encodeCall(IExchange.prune, (1, 1));
+        calls[13] = abi.encodeCall(IExchange.approveAgent, (VILLAIN, address(1), 1, 1, 1, [uint32(0), 0, 0]));
+        calls[14] = abi.encodeCall(IExchange.cancelNonces, (VILLAIN, 1, 1));
+        calls[15] = abi.encodeCall(IExchange.sweepFees, (2, new uint32[](0)));
+        calls[16] = abi.encodeCall(IExchange.setTier, (1, 1));
+        calls[17] = abi.encodeCall(IExchange.setRole, (1, address(1)));
+        IExchange.AgentGrant memory grant;
+        calls[18] = abi.encodeCall(IExchange.approveAgentSigned, (grant, ""));
+        calls[19] = abi.encodeCall(IExchange.depositPermit, (VILLAIN, address(rogue), 5, 0, 0, 0, 0));
     }
 
     /// balanceOf grows without a transfer: the villain owns all of a worthless token, and not an atom of another.
