@@ -26,6 +26,7 @@ contract Exchange is IExchange {
     uint256 private constant SALTS = 4;
     uint256 private constant VAULT_MAX = type(uint112).max;
 
+    /// @dev The deployer has the owner role until it hands it over; a genesis file sets slot 0 instead.
     constructor() {
         Store.words().owner = msg.sender;
     }

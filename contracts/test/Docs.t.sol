@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.24;
 
+import {IConditional} from "../src/interfaces/IConditional.sol";
 import {IExchange} from "../src/interfaces/IExchange.sol";
 import {Base} from "./Base.sol";
 import {Vm} from "./Vm.sol";
@@ -225,6 +226,36 @@ contract DocsTest is Base {
         vm.expectRevert(err(reason));
         vm.prank(AGENT);
         x.place(A, market, mode, AT, lots, 0, 0, 0);
+    }
+
+    function test_conditional() public {
+        IConditional stop = IConditional(predeploy("Conditional", address(0xe3), uint160(address(x))));
+        uint32[3] memory anywhere;
+        vm.prank(ownerOf(A));
+        x.approveAgent(A, address(stop), type(uint40).max, 2, 0, anywhere);
+        bytes memory ops = bytes.concat(hex"00", take(ASK | IOC, 158_000, 5, type(uint128).max, 0));
+        IConditional.Order memory c = IConditional.Order(A, market, 0, 159_000, 10, 0, type(uint40).max, 1, ops);
+        vm.deal(ownerOf(A), 1 ether);
+        vm.prank(ownerOf(A));
+        stop.create{value: 0.001 ether}(c);
+
+        bid(B, 158_990, 9);
+        uint256 above = bid(B, AT, 3);
+        early(stop, c); // the best bid is above the stop
+        cancel(B, above);
+        early(stop, c); // 9 lots are fewer than 10
+        bid(T, 158_990, 1);
+        uint256 before = free(A, 3);
+        vm.prank(STRANGER);
+        eq(stop.run(c) >> 128 & type(uint48).max, 5, "filled");
+        eq(free(A, 3) - before, 7_945_525, "proceeds");
+        eq(STRANGER.balance, 0.001 ether, "the tip");
+    }
+
+    function early(IConditional stop, IConditional.Order memory c) private {
+        vm.expectRevert(IConditional.NotTriggered.selector);
+        vm.prank(STRANGER);
+        stop.run(c);
     }
 
     // --------------------------------------------------------------------------------------------------------------------------------------- money

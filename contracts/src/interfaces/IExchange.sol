@@ -169,6 +169,14 @@ interface IExchange {
         returns (uint256 out);
 
     /// @notice As `deposit`, with an ERC-2612 permit before it. A permit that fails, or that somebody has used before, does no harm if the allowance is there.
+    /// @param account who is credited, as of `deposit`
+    /// @param token address of an ERC-20 with permit
+    /// @param atoms token units to pull, and of the allowance
+    /// @param deadline last second of the permit (s)
+    /// @param v of its signature
+    /// @param r of its signature
+    /// @param s of its signature
+    /// @return the account credited
     function depositPermit(uint32 account, address token, uint256 atoms, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external returns (uint32);
 
     /// @notice Gives rights over an account to another address, replacing what it had. Owner only.
@@ -182,16 +190,21 @@ interface IExchange {
     function approveAgent(uint32 account, address agent, uint40 expiry, uint16 perms, uint96 cap, uint32[3] calldata markets) external;
 
     /// @notice As `approveAgent`, signed by the owner and sent by anyone.
+    /// @param g the rights; its nonce is used up
+    /// @param sig the owner's: 65 bytes r, s, v with low s, or what the owner's contract takes (ERC-1271)
     function approveAgentSigned(AgentGrant calldata g, bytes calldata sig) external;
 
     /// @notice Uses up nonces of the account before anyone can. Owner only.
     /// @param word nonce >> 8
     /// @param mask bits nonce & 255
+    /// @param account an account of the sender
     function cancelNonces(uint32 account, uint64 word, uint256 mask) external;
 
     // ---------------------------------------------------------------------------------------------------------------------------------- keeping house
 
     /// @notice Takes back orders whose owner's dead-man switch has fired, or that lie in a halted market. Anyone; other ids are passed over.
+    /// @param account whose orders; 0: the first account of the sender
+    /// @param orderIds the orders
     function poke(uint32 account, uint256[] calldata orderIds) external;
 
     /// @notice Passes holes and expired orders at the head of a level. Anyone.
@@ -201,13 +214,17 @@ interface IExchange {
 
     /// @notice Moves fees due of accounts to the fee collector (account 1). Anyone.
     /// @param token number of the token
+    /// @param accounts whose `feeDue` is moved, all of it
     function sweepFees(uint24 token, uint32[] calldata accounts) external;
 
     /// @notice Sets the tier of an account's taker fee, 0 .. 15 sixteenths off. The fee manager.
+    /// @param account number of the account
+    /// @param tier sixteenths off the taker's fee, 0 .. 15
     function setTier(uint32 account, uint8 tier) external;
 
     /// @notice Hands a role over. Owner only.
     /// @param role 0 owner, 1 guardian, 2 fee manager
+    /// @param who the new holder; 0: nobody
     function setRole(uint8 role, address who) external;
 
     // ---------------------------------------------------------------------------------------------------------------------------------------- events
@@ -290,32 +307,50 @@ interface IExchange {
 
     /// @notice Rights over an account changed.
     /// @param word expiry 0-39 (s; 0 revoked), perms 40-55, cap 56-151 (quote atoms), 3 markets 152-247
+    /// @param account whose rights
+    /// @param agent who has them
     event Agent(uint32 indexed account, address indexed agent, uint256 word);
 
     /// @notice A signed batch or grant was used.
     /// @param nonce that is used up
+    /// @param account whose batch or grant
+    /// @param signer who signed it
     event Signed(uint32 indexed account, address indexed signer, uint64 nonce);
 
     /// @notice The dead-man switch was set.
     /// @param at second from which it has fired; 0 disarmed
+    /// @param account whose switch
     event Scheduled(uint32 indexed account, uint40 at);
 
     /// @notice An order under way with this cloid will be refused.
     /// @param until last second of that
+    /// @param account whose number
+    /// @param cloid the number
     event CloidPreCancelled(uint32 indexed account, uint64 cloid, uint40 until);
 
     /// @notice Fees due went to the fee collector.
+    /// @param account who owed them
+    /// @param token number of the token
+    /// @param atoms token units moved to account 1
     event FeesSwept(uint32 indexed account, uint24 indexed token, uint256 atoms);
 
     /// @notice A fee tier was set.
     /// @param tier sixteenths off the taker's fee, 0 .. 15
+    /// @param account number of the account
     event Tier(uint32 indexed account, uint8 tier);
 
     /// @notice A role was handed over.
     /// @param role 0 owner, 1 guardian, 2 fee manager
+    /// @param who the new holder
     event Role(uint8 role, address who);
 
     /// @notice A swap from wallet to wallet; its hops are the `Taken` before it, of the accounts 2^31 + market.
+    /// @param from who paid
+    /// @param to who got the last token
+    /// @param tokenIn number of the token sold
+    /// @param tokenOut number of the last token
+    /// @param atomsIn token units that came in; what was not spent has gone back
+    /// @param atomsOut token units sent to `to`, net of all fees
     event Swapped(address indexed from, address indexed to, uint24 tokenIn, uint24 tokenOut, uint256 atomsIn, uint256 atomsOut);
 
     // ---------------------------------------------------------------------------------------------------------------------------------------- errors

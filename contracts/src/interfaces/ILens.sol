@@ -78,6 +78,14 @@ interface ILens {
         returns (uint48 filled, uint256 amountIn, uint256 out, uint256 fee, uint16 steps);
 
     /// @notice Whether the exchange would take an order, of the sender of this call, as it stands now.
+    /// @param account an account of the sender; 0: its first one
+    /// @param market number of the market
+    /// @param mode side, tif, self-trade mode, TRACK, as of `place`
+    /// @param tick limit price
+    /// @param lots size
+    /// @param expiry s, 0 none
+    /// @param cloid the sender's own number, 0 none
+    /// @param maxSteps bound on the work of taking; 0 means 256
     /// @return the selector of the error `place` would fail with, 0 if it would not; fields as of `place`
     function canPlace(uint32 account, uint32 market, uint8 mode, uint24 tick, uint48 lots, uint32 expiry, uint64 cloid, uint16 maxSteps)
         external

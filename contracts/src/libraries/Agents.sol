@@ -113,6 +113,7 @@ library Agents {
         return expiry | perms << 40 | most << 56 | market0 << 152 | market1 << 184 | market2 << 216;
     }
 
+    /// @return sixteenths off the taker's fee, 0 .. 15
     function tier(uint256 word) internal pure returns (uint256) {
         return word >> 160 & 15;
     }

@@ -11,6 +11,7 @@ library Bitmap {
     uint256 private constant DEPTH1 = 1 << 32;
     uint256 private constant LEAF = 2 << 32;
 
+    /// @return the part of the key that all words of a side share
     function half(uint256 market, uint256 side) internal pure returns (uint256) {
         return market << 40 | side << 36;
     }

@@ -21,6 +21,7 @@ library Cloids {
         return 0;
     }
 
+    /// @notice Remembers an order that rests by its owner's number.
     function track(uint256 account, uint256 cloid, uint256 id) internal {
         Store.words().cloids[account << 64 | cloid] = TRACKED | id;
     }
@@ -31,6 +32,7 @@ library Cloids {
         return word & TRACKED == 0 ? 0 : word & ID;
     }
 
+    /// @notice Forgets the number: it may be used again.
     function free(uint256 account, uint256 cloid) internal {
         Store.words().cloids[account << 64 | cloid] = 0;
     }

@@ -14,26 +14,32 @@ library Keys {
         return book | side << 24 | tick;
     }
 
+    /// @return market << 32 | side << 24 | tick, and whatever a forged id has above
     function levelOf(uint256 orderId) internal pure returns (uint256) {
         return orderId >> 40;
     }
 
+    /// @return place in the level's queue
     function indexOf(uint256 orderId) internal pure returns (uint256) {
         return orderId & INDEX;
     }
 
+    /// @return number of the market, and whatever a forged level has above
     function marketOf(uint256 level_) internal pure returns (uint256) {
         return level_ >> 32;
     }
 
+    /// @return 0 bid, 1 ask
     function sideOf(uint256 level_) internal pure returns (uint256) {
         return level_ >> 24 & 1;
     }
 
+    /// @return price in ticks
     function tickOf(uint256 level_) internal pure returns (uint256) {
         return level_ & 0xffffff;
     }
 
+    /// @return key of an account's balance in a token
     function bal(uint256 account, uint256 token) internal pure returns (uint256) {
         return account << 24 | token;
     }

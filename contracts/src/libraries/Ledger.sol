@@ -11,10 +11,12 @@ library Ledger {
     uint256 private constant FREE_MAX = type(uint128).max;
     uint256 private constant DUE_MAX = type(uint112).max;
 
+    /// @return atoms the owner may use
     function free(uint256 word) internal pure returns (uint256) {
         return word & FREE_MAX;
     }
 
+    /// @return atoms owed to the exchange
     function feeDue(uint256 word) internal pure returns (uint256) {
         return word >> 128 & DUE_MAX;
     }
@@ -27,6 +29,7 @@ library Ledger {
         }
     }
 
+    /// @notice Takes free atoms, or fails with `Insufficient`.
     function debit(uint256 word, uint256 atoms) internal pure returns (uint256) {
         unchecked {
             if (atoms > word & FREE_MAX) revert IExchange.Insufficient();
@@ -41,10 +44,12 @@ library Ledger {
         }
     }
 
+    /// @return whether an order of the account ever escrowed this token
     function rested(uint256 word) internal pure returns (bool) {
         return word & RESTED != 0;
     }
 
+    /// @notice Adds to the fee due; beyond 2^112-1 it fails with `BadAmount`.
     function owe(uint256 word, uint256 atoms) internal pure returns (uint256) {
         unchecked {
             if (atoms > DUE_MAX - feeDue(word)) revert IExchange.BadAmount();

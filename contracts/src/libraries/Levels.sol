@@ -10,22 +10,27 @@ library Levels {
     uint256 internal constant INDEX_MAX = type(uint40).max;
     uint256 private constant LOW = type(uint64).max; // minExpiry and the zero bits
 
+    /// @return lots that rest
     function open(uint256 word) internal pure returns (uint256) {
         return word >> 64 & OPEN_MAX;
     }
 
+    /// @return lots of the head order already filled and not yet paid
     function headFilled(uint256 word) internal pure returns (uint256) {
         return word >> 128 & type(uint48).max;
     }
 
+    /// @return index of the first record that may live
     function head(uint256 word) internal pure returns (uint256) {
         return word >> 176 & INDEX_MAX;
     }
 
+    /// @return s, a lower bound over the level's live orders; 0 none has an expiry
     function minExpiry(uint256 word) internal pure returns (uint256) {
         return word >> 32 & type(uint32).max;
     }
 
+    /// @return index the next order gets
     function tail(uint256 word) internal pure returns (uint256) {
         return word >> 216;
     }

@@ -23,38 +23,47 @@ library Markets {
     uint256 private constant FEE_MAX = 10_000;
     uint256 private constant STATUS_SHIFT = 240;
 
+    /// @return number of the token traded
     function base(uint256 cfg) internal pure returns (uint256) {
         return cfg & 0xffffff;
     }
 
+    /// @return number of the token it is paid with
     function quote(uint256 cfg) internal pure returns (uint256) {
         return cfg >> 24 & 0xffffff;
     }
 
+    /// @return quote atoms of one lot at tick 1
     function quotePerLotTick(uint256 cfg) internal pure returns (uint256) {
         return cfg >> 48 & type(uint64).max;
     }
 
+    /// @return base atoms of one lot
     function basePerLot(uint256 cfg) internal pure returns (uint256) {
         return cfg >> 112 & type(uint64).max;
     }
 
+    /// @return least lots of a new order
     function minLots(uint256 cfg) internal pure returns (uint256) {
         return cfg >> 176 & 0xffffff;
     }
 
+    /// @return ppm of the quote
     function takerFee(uint256 cfg) internal pure returns (uint256) {
         return cfg >> 200 & 0xffff;
     }
 
+    /// @return ppm of the quote; below 0 a rebate
     function makerFee(uint256 cfg) internal pure returns (int256) {
         return int16(uint16(cfg >> 216));
     }
 
+    /// @return least seconds an order with an expiry must live
     function minTtl(uint256 cfg) internal pure returns (uint256) {
         return cfg >> 232 & 0xff;
     }
 
+    /// @return 1 LIVE, 2 POST_ONLY, 3 CANCEL_ONLY, 4 HALTED
     function status(uint256 cfg) internal pure returns (uint256) {
         return cfg >> STATUS_SHIFT & 0xff;
     }

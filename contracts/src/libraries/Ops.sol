@@ -232,6 +232,7 @@ library Ops {
         }
     }
 
+    /// @return the bound on the work of taking; 0 asks for 256
     function stepsOf(uint256 steps) internal pure returns (uint256) {
         return steps == 0 ? STEPS : steps;
     }

@@ -53,10 +53,12 @@ library Modes {
 
     uint256 internal constant TRACK = 1 << 7;
 
+    /// @return time in force, bits 1-3
     function tif(uint256 mode) internal pure returns (uint256) {
         return mode >> 1 & 7;
     }
 
+    /// @return self-trade mode, bits 4-6; 0 NONE
     function stp(uint256 mode) internal pure returns (uint256) {
         return mode >> 4 & 7;
     }

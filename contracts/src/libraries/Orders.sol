@@ -44,6 +44,7 @@ library Orders {
         uint256 why; // lots go home
     }
 
+    /// @notice Reads the record of an id; a record of 0 is a hole.
     function find(uint256 id) internal view returns (Resting memory o) {
         o.id = id;
         o.level = Keys.levelOf(id);
@@ -207,6 +208,7 @@ library Orders {
         Store.words().ord[o.key] = o.word & ~(RECORD << shift(o.index));
     }
 
+    /// @return whether the order still rests, expired or not: not filled, not passed by
     function live(Resting memory o, uint256 word) internal pure returns (bool) {
         return o.index >= Levels.head(word) && o.record & SKIPPED == 0;
     }
@@ -217,26 +219,32 @@ library Orders {
 
     // ------------------------------------------------------------------------------------------------------------------------------------ records
 
+    /// @return key of the word with the record at an index
     function key(uint256 level, uint256 index) internal pure returns (uint256) {
         return level << 40 | index >> 1;
     }
 
+    /// @return bits the record lies above the low end of its word
     function shift(uint256 index) internal pure returns (uint256) {
         return (index & 1) << 7;
     }
 
+    /// @return lots of a record: left and filled at the head; refundable once skipped
     function lotsOf(uint256 record) internal pure returns (uint256) {
         return record & LOTS;
     }
 
+    /// @return number of the owner
     function accountOf(uint256 record) internal pure returns (uint256) {
         return record >> 48 & type(uint32).max;
     }
 
+    /// @return s, 0 none, or skipped already
     function expiryOf(uint256 record) internal pure returns (uint256) {
         return record & SKIPPED != 0 ? 0 : record >> 80 & type(uint32).max;
     }
 
+    /// @return a live record
     function pack(uint256 account, uint256 lots, uint256 expiry) internal pure returns (uint256) {
         return expiry << 80 | account << 48 | lots;
     }

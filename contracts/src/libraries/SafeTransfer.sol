@@ -16,6 +16,7 @@ library SafeTransfer {
         if (!ok) revert IExchange.TransferFailed();
     }
 
+    /// @notice Moves tokens of `from` into the exchange, within the allowance it gave.
     function pull(address token, address from, uint256 atoms) internal {
         call(token, abi.encodeWithSignature("transferFrom(address,address,uint256)", from, address(this), atoms));
     }

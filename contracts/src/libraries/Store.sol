@@ -6,6 +6,7 @@ pragma solidity ^0.8.24;
 /// Lens, indexer and node compute slots from calldata. Everything is a word packed by the libraries named beside it; nothing here is a counter that a
 /// trading operation touches, and no word is shared by traders who did not choose the same level or account.
 library Store {
+    /// @dev The order of the fields is their slot.
     struct Layout {
         /// 0: any status of a market, fees; a genesis file may set these three
         address owner;

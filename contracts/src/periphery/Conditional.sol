@@ -41,6 +41,7 @@ contract Conditional is IConditional, Reader {
     /// @inheritdoc IConditional
     mapping(address => mapping(uint64 => Waiting)) public waiting;
 
+    /// @param exchange_ where the orders run
     constructor(IExchange exchange_) {
         exchange = exchange_;
     }

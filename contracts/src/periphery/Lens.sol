@@ -24,6 +24,7 @@ contract Lens is ILens, Preview {
     uint8 private constant EXPIRED = 3;
     uint8 private constant SKIPPED = 4;
 
+    /// @param exchange_ what is read
     constructor(IExchange exchange_) {
         exchange = exchange_;
     }

@@ -48,6 +48,7 @@ abstract contract Reader {
         return keccak256(abi.encode(key, base));
     }
 
+    /// @dev One word of a mapping.
     function read(uint256 base, uint256 key) internal view returns (uint256) {
         bytes32[] memory slots = new bytes32[](1);
         slots[0] = slotOf(base, key);
@@ -165,6 +166,7 @@ abstract contract Reader {
 
     // ------------------------------------------------------------------------------------------------------------------------------------- records
 
+    /// @return p a window on a level, nothing read yet
     function openPage(uint256 level) internal pure returns (Page memory p) {
         p.level = level;
     }
@@ -216,6 +218,7 @@ abstract contract Reader {
         }
     }
 
+    /// @dev Keeps the first `count` entries.
     function shorten(uint256[] memory list, uint256 count) internal pure {
         assembly ("memory-safe") {
             mstore(list, count)
