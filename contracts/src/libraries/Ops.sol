@@ -114,7 +114,7 @@ library Ops {
     /// @return cloid it names, 0 none
     function one(Run memory r, Order memory o, bytes calldata ops, uint256 i, uint256 kind) private returns (uint256 refusal, uint256 cloid) {
         uint256 word = peek(ops, i + 1);
-        if (kind == Kind.CANCEL || kind == Kind.REDUCE || kind == Kind.CLAIM) return (onId(r.who, o, kind, word), 0);
+        if (kind >= Kind.CANCEL && kind <= Kind.CLAIM) return (onId(r.who, o, kind, word), 0);
         if (kind == Kind.CANCEL_CLOID) {
             cloid = word >> 192;
             return (cancelCloid(r.who, o, cloid, word >> 152 & type(uint40).max), cloid);
@@ -185,9 +185,11 @@ library Ops {
     function onId(Agents.Actor memory who, Order memory o, uint256 kind, uint256 word) private returns (uint256 refusal) {
         Orders.Resting memory resting = Orders.find(word >> 152);
         refusal = denied(who, resting);
-        if (refusal == Rejects.UNKNOWN_ORDER && kind == Kind.CLAIM) refusal = 0; // paid before: no effect
-        else if (refusal != 0) return refusal;
-        else if (kind == Kind.CANCEL) refusal = Orders.cancel(resting);
+        if (refusal != 0) {
+            if (refusal != Rejects.UNKNOWN_ORDER || kind != Kind.CLAIM) return refusal;
+            refusal = 0; // paid before: no effect
+        }
+        if (kind == Kind.CANCEL) refusal = Orders.cancel(resting);
         else if (kind == Kind.REDUCE) refusal = Orders.reduce(resting, word >> 104 & type(uint48).max);
         else refusal = Orders.claim(resting);
         // A REDUCE to 0 pays what was filled too, but its word says only what came back.
