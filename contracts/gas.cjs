@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // Prints what each operation costs as a whole transaction, its gate, and what it costs elsewhere. Measures nothing: our figures are those of
 // snapshots/gas.json (test/Gas.t.sol holds them to the code), the gates are read from that test, and the peers' were measured on their contracts with the
-// same book (docs/contract.md, section on gas).
-const { readFileSync } = require("node:fs");
+// same book. `--docs` writes our rows into docs/contract.md.
+const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 
 // Row of the snapshot, and its peers: Kuru, Clober v2, GTE. null: not offered, or paid by the taker.
@@ -39,6 +39,13 @@ const shown = (n) => (n === null || n === undefined ? "-" : n.toLocaleString("en
 console.log(`${"gas of a whole transaction".padEnd(40)}${["hifi", "gate", "Kuru", "Clober v2", "GTE"].map((head) => head.padStart(11)).join("")}`);
 for (const [name, says, ...peers] of ROWS) {
   console.log(`${says.padEnd(40)}${shown(figures[name])}${shown(gates.get(name))}${peers.map(shown).join("")}`);
+}
+
+if (process.argv.includes("--docs")) {
+  const path = join(__dirname, "..", "docs", "contract.md");
+  const rows = ROWS.map(([name, says]) => `| ${says} | ${shown(figures[name]).trim()} | ${shown(gates.get(name)).trim()} |`);
+  const table = ["| operation | gas | gate |", "|---|---|---|", ...rows].join("\n");
+  writeFileSync(path, readFileSync(path, "utf8").replace(/\| operation \| gas \|[^]*?\n(?=\n)/, `${table}\n`));
 }
 
 const known = new Set(ROWS.map(([name]) => name));
