@@ -57,7 +57,8 @@ impl Engine {
 
     fn credit(&mut self, account: AccountId, token: TokenId, atoms: U256, call: &mut Call) -> Result<(), Reject> {
         let atoms = u128::try_from(atoms).map_err(|_| Reject::BadAmount)?;
-        self.receive(account, token, atoms)?;
+        self.vault_in(token, atoms)?;
+        self.change_balance(account, token, |balance| balance.credit(Some(atoms)))?;
         call.events.push(Event::Deposit { account, token, atoms });
         Ok(())
     }
@@ -102,7 +103,8 @@ impl Engine {
         } else {
             u128::try_from(wish.atoms).map_err(|_| Reject::Insufficient)?
         };
-        self.send(actor.account, token, atoms)?;
+        self.change_balance(actor.account, token, |balance| balance.debit(Some(atoms)))?;
+        self.vault_out(token, atoms);
         call.events.push(Event::Withdraw { account: actor.account, token, atoms, to: wish.to });
         Ok(())
     }

@@ -49,6 +49,11 @@ pub(super) struct Actor {
 }
 
 impl Actor {
+    /// Who trades for an account that nobody owns: tier 0, no switch.
+    pub fn unowned(account: AccountId) -> Actor {
+        Actor { account, word: Account::default(), rights: None }
+    }
+
     pub fn owns(&self) -> bool {
         self.rights.is_none()
     }

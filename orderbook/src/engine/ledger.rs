@@ -100,23 +100,17 @@ pub(super) fn order_atoms(market: &Market, order: &Order, refund: Lots, token: T
 }
 
 impl Engine {
-    /// Takes atoms into the vault and credits them.
-    pub(super) fn receive(&mut self, account: AccountId, token: TokenId, atoms: u128) -> Result<(), Reject> {
-        let held = self.balances.vault_atoms(token).checked_add(atoms).filter(|held| *held <= VAULT_MAX).ok_or(Reject::BadAmount)?;
-        if atoms == 0 {
-            return Err(Reject::BadAmount);
-        }
-        self.change_balance(account, token, |balance| balance.credit(Some(atoms)))?;
-        self.set_vault(token, held);
+    /// Takes atoms into the vault, up to its bound.
+    pub(super) fn vault_in(&mut self, token: TokenId, atoms: u128) -> Result<(), Reject> {
+        let held = self.balances.vault_atoms(token).checked_add(atoms).filter(|held| atoms > 0 && *held <= VAULT_MAX);
+        self.set_vault(token, held.ok_or(Reject::BadAmount)?);
         Ok(())
     }
 
-    /// Debits atoms and lets them out of the vault.
-    pub(super) fn send(&mut self, account: AccountId, token: TokenId, atoms: u128) -> Result<(), Reject> {
-        self.change_balance(account, token, |balance| balance.debit(Some(atoms)))?;
+    /// Lets atoms out of the vault that no balance holds any more.
+    pub(super) fn vault_out(&mut self, token: TokenId, atoms: u128) {
         let held = self.balances.vault_atoms(token).checked_sub(atoms).expect("free balances are within the vault");
         self.set_vault(token, held);
-        Ok(())
     }
 
     /// Pays the owner of an order: proceeds of `lots` filled lots, escrow of `back` lots.

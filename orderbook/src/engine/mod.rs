@@ -15,6 +15,7 @@ mod markets;
 mod matching;
 mod orders;
 mod signatures;
+mod swaps;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -224,7 +225,18 @@ impl Engine {
             Command::SweepFees { token, accounts } => self.sweep_fees(*token, accounts, call),
             Command::SetTier { account, tier } => self.set_tier(caller, *account, *tier, call),
             Command::SetRole { role, who } => self.set_role(caller, *role, *who, call),
-            Command::SwapExactIn { .. } => Err(Reject::BadMode),
+            Command::SwapExactIn { token_in, atoms, markets, out_min, to, deadline_s, steps_max } => {
+                let wish = swaps::SwapWish {
+                    token_in: *token_in,
+                    atoms: *atoms,
+                    markets,
+                    out_min: *out_min,
+                    to: *to,
+                    deadline_s: *deadline_s,
+                    steps_max: *steps_max,
+                };
+                self.swap(caller, &wish, call)
+            }
             _ => unreachable!("dispatched above"),
         }
     }

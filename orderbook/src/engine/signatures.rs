@@ -17,13 +17,13 @@ impl Engine {
         (signer, signature): (Address, &[u8]),
         call: &mut Call,
     ) -> Result<Vec<U256>, Reject> {
-        let operations = operation::decode(batch.ops).map_err(|_| Reject::BadOps)?;
         if call.now_s > batch.deadline_s {
             return Err(Reject::Expired);
         }
         if !batch.relayer.is_zero() && batch.relayer != caller {
             return Err(Reject::NotAuthorized);
         }
+        let operations = operation::decode(batch.ops).map_err(|_| Reject::BadOps)?;
         let actor = self.actor(signer, batch.account, call.now_s)?;
         self.use_nonce(actor.account, batch.nonce, signer, call)?;
         self.check_signature(self.domain.map(|domain| batch.signing_hash(domain)), signer, signature)?;

@@ -55,3 +55,4 @@ fn a_torn_restore_is_refused() {
 }
 
 mod random;
+mod rules;
