@@ -77,9 +77,8 @@ library Ops {
             uint256 word = peek(ops, i);
             uint256 kind = word >> 248;
             if (kind == Kind.LADDER) {
-                ladder(r, o, ops, i);
                 unchecked {
-                    i += 6 * uint8(word >> (31 - LADDER_N) * 8);
+                    i += 6 * ladder(r, o, ops, i);
                 }
             } else {
                 (uint256 refusal, uint256 cloid) = one(r, o, ops, i, kind);
@@ -155,9 +154,10 @@ library Ops {
     }
 
     /// @dev A place each rung: an operation of its own, with its own result. Rungs of 0 lots are left out.
-    function ladder(Run memory r, Order memory o, bytes calldata ops, uint256 i) private {
+    /// @return n its rungs
+    function ladder(Run memory r, Order memory o, bytes calldata ops, uint256 i) private returns (uint256 n) {
         uint256 word = peek(ops, i + 1); // market 4, mode 1, tick 3, step 2, expiry 4, cloid 8, n 1
-        uint256 n = uint8(word >> 72);
+        n = uint8(word >> 72);
         fields(o, word);
         o.kind = Kind.LADDER;
         o.acct = r.who.word;
