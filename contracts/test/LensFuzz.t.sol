@@ -99,6 +99,7 @@ contract LensFuzzTest is Base {
     // --------------------------------------------------------------------------------------------------------------------------------------- place
 
     /// A stream of orders, each foretold by both views.
+    /// forge-config: full.fuzz.runs = 2000
     function testFuzz_canPlace_isWhatPlaceThenSays(uint256 seed_) public {
         seed = seed_;
         for (uint256 i = 0; i < ORDERS; ++i) {
@@ -169,6 +170,7 @@ contract LensFuzzTest is Base {
     // ---------------------------------------------------------------------------------------------------------------------------------------- take
 
     /// A quote, then the same take, with as many steps as the quote says.
+    /// forge-config: full.fuzz.runs = 2000
     function testFuzz_quoteTake_isWhatTheTakeThenGives(uint256 seed_) public {
         fill(seed_);
         x.setStatus(1, 1);
@@ -215,6 +217,7 @@ contract LensFuzzTest is Base {
     // --------------------------------------------------------------------------------------------------------------------------------------- books
 
     /// Every level of depth is the sum of the records alive; none is left out; best is its first.
+    /// forge-config: full.fuzz.runs = 2000
     function testFuzz_depth_isTheSumOfLiveOrders(uint256 seed_) public {
         fill(seed_);
         vm.warp(block.timestamp + roll(30));
@@ -263,6 +266,7 @@ contract LensFuzzTest is Base {
     }
 
     /// What balanceOf promises is what a claim then pays; ids twice, of others and of nobody among them.
+    /// forge-config: full.fuzz.runs = 2000
     function testFuzz_balanceOf_isWhatAClaimThenPays(uint256 seed_) public {
         fill(seed_);
         uint256[] memory some = new uint256[](ids.length + 3);

@@ -4,7 +4,8 @@ pragma solidity ^0.8.24;
 import {IExchange} from "../interfaces/IExchange.sol";
 
 /// @title Calls to tokens nobody vouches for
-/// @notice The only external calls of the exchange, tokens' and those of signers that are contracts (`read`). A token without return value is accepted, `false`, a revert or no code is `TransferFailed`.
+/// @notice The only external calls of the exchange, tokens' and those of signers that are contracts (`read`). A token without return value is accepted,
+/// `false`, a revert or no code is `TransferFailed`.
 library SafeTransfer {
     /// @param token address, 0 for the native coin
     function send(address token, address to, uint256 atoms) internal {

@@ -8,8 +8,8 @@ import {Store} from "./Store.sol";
 /// @title What somebody signed and somebody else sends
 /// @notice EIP-712 digests of batches and grants, nonces without an order, and whether a signature is the signer's. The domain holds chain id and contract and
 /// is computed at each call, so a fork of the chain or a second exchange never accepts what was signed here. Called by `executeSigned` and
-/// `approveAgentSigned`, after deadline, relayer and rights were checked and before anything is done, and by Conditional for a domain of its own; never says what
-/// the signer may do: `Agents` does.
+/// `approveAgentSigned`, after deadline, relayer and rights were checked and before anything is done, and by Conditional for a domain of its own; never says
+/// what the signer may do: `Agents` does.
 library Signatures {
     bytes32 private constant DOMAIN = keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 private constant NAME = keccak256("hifi Exchange");

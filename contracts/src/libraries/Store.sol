@@ -22,7 +22,7 @@ library Store {
         mapping(uint256 => uint256) tokens;
         /// 6: owner => its first account
         mapping(address => uint256) acctOf;
-        /// 7: account => owner 0-159, tier 160-163, deadman 176-215 (s)
+        /// 7: account => owner 0-159, tier 160-163 (sixteenths), deadman 176-215 (s)
         mapping(uint256 => uint256) acct;
         /// 8: account << 24 | token => Ledger
         mapping(uint256 => uint256) bal;
@@ -38,7 +38,7 @@ library Store {
         mapping(uint256 => uint256) agents;
         /// 14: account << 56 | nonce >> 8 => used bits, Signatures
         mapping(uint256 => uint256) nonces;
-        /// 15: account << 64 | cloid => tracked order (later)
+        /// 15: account << 64 | cloid => Cloids
         mapping(uint256 => uint256) cloids;
     }
 

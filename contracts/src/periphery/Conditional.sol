@@ -9,12 +9,11 @@ import {Signatures} from "../libraries/Signatures.sol";
 import {Reader} from "./Reader.sol";
 
 /// @title Orders that wait for a price or a time: stop, take-profit, timed, slices of a large order
-/// @notice An agent like any other: an owner approves this contract on the exchange (`approveAgent`, with TAKE or PLACE, best with markets, cap and expiry), then
-/// leaves conditional orders here or signs them. Anyone may run one once its condition holds, by the book of that moment; whoever does earns the tip. It sends
-/// nothing but the one operation the owner wrote, once: a run that the exchange refuses reverts whole and may be tried again until the deadline.
-/// Never holds tokens; native coin only as tips of orders that wait. Holds the exchange's address in slot 0, where a genesis file may set it.
-/// A book can be moved for a moment by whoever pays for it: `minOpen` says how many lots must stand behind the touch, and the operation should carry the worst
-/// price its owner accepts.
+/// @notice An agent like any other: an owner approves this contract on the exchange (`approveAgent`, with TAKE or PLACE, best with markets, cap and expiry),
+/// then leaves conditional orders here or signs them. Anyone may run one once its condition holds, by the book of that moment; whoever does earns the tip. It
+/// sends nothing but the one operation the owner wrote, once: a run that the exchange refuses reverts whole and may be tried again until the deadline. Never
+/// holds tokens; native coin only as tips of orders that wait. Holds the exchange's address in slot 0, where a genesis file may set it. A book can be moved for
+/// a moment by whoever pays for it: `minOpen` says how many lots must stand behind the touch, and the operation should carry the worst price its owner accepts.
 contract Conditional is IConditional, Reader {
     // Kinds of condition.
     uint8 internal constant BID_AT_MOST = 0; // stop of a holder

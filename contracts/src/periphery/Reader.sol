@@ -8,8 +8,7 @@ import {Levels} from "../libraries/Levels.sol";
 import {Orders} from "../libraries/Orders.sol";
 
 /// @title Words of the exchange, read in few calls
-/// @notice What `Lens` and `Conditional` are built on. It only calls `load`, many slots at a time, and never trusts a word to be consistent with one read in another call of a
-/// later block: all reads of a view are of one block. Its slot 0 holds the exchange, as a genesis file may set it.
+/// @notice What `Lens` and `Conditional` are built on. It only calls `load`, many slots at a time. Its slot 0 holds the exchange, as a genesis file may set it.
 abstract contract Reader {
     /// @notice The exchange that is read.
     IExchange public exchange;
@@ -193,7 +192,8 @@ abstract contract Reader {
         return expiry != 0 && expiry <= block.timestamp;
     }
 
-    /// @notice What of a level is alive now. Only a level that may hold expired orders is walked, and at most 1,024 of its records: those behind count as alive.
+    /// @notice What of a level is alive now. Only a level that may hold expired orders is walked, and at most 1,024 of its records: those behind count as
+    /// alive.
     /// @param any stop at the first living order: then `open` says only whether there is one
     /// @return open lots of living orders
     /// @return places of the queue: orders and holes, less the expired orders
