@@ -34,6 +34,9 @@ pub fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.replace('_', "").parse().ok()).unwrap_or(default)
 }
 
+/// Whether `executeSigned` and `swapExactIn` are drawn: once the contract has them.
+pub const SIGNED_AND_SWAPS: bool = false;
+
 /// Somebody who signs.
 #[derive(Clone, Copy)]
 pub struct Signer {
@@ -170,16 +173,16 @@ impl Draw {
                 let (market, mode, ticks, lots, expiry_s, client, steps_max) = self.place(engine);
                 Command::Place { account, market, mode, ticks, lots, expiry_s, client, steps_max }
             }
-            200..255 => Command::Cancel { account, order: self.order(acting) },
+            200..255 => Command::Cancel { account, order: self.order(engine, acting) },
             255..295 => {
-                let order = self.order(acting);
+                let order = self.order(engine, acting);
                 Command::Reduce { account, order, left: self.left(engine, order) }
             }
-            295..335 => Command::Claim { orders: self.orders(6) },
+            295..335 => Command::Claim { orders: self.orders(engine, 6) },
             335..600 => Command::Execute { account, ops: self.batch(engine, acting) },
-            600..680 if std::env::var_os("TMP_ALL").is_some() => return self.signed_batch(engine),
-            680..710 => self.deposit(account),
-            710..735 => self.withdraw(account, acting),
+            600..680 if SIGNED_AND_SWAPS => return self.signed_batch(engine),
+            680..710 => self.deposit(engine, account),
+            710..735 => self.withdraw(engine, account, acting),
             735..740 => Command::Register { salt: self.rng.random_range(0..6) },
             740..743 => Command::AddToken { token: self.token() },
             743..746 => self.create(),
@@ -198,8 +201,8 @@ impl Draw {
                 return (caller, Command::SetTier { account, tier: self.rng.random_range(0..17) });
             }
             930..936 => return self.role(caller),
-            936.. if std::env::var_os("TMP_ALL").is_some() => self.swap(engine),
-            _ => Command::Claim { orders: self.orders(6) },
+            936.. if SIGNED_AND_SWAPS => self.swap(engine),
+            _ => Command::Claim { orders: self.orders(engine, 6) },
         };
         (caller, command)
     }
@@ -222,8 +225,8 @@ impl Draw {
         let trader = self.trader();
         let own = AccountId::numbered(trader.at, 0);
         match self.rng.random_range(0..100) {
-            0..74 => (trader.at, if self.chance(0.7) { AccountId(0) } else { own }, own),
-            74..96 => {
+            0..80 => (trader.at, if self.chance(0.7) { AccountId(0) } else { own }, own),
+            80..96 => {
                 let Some((account, agent)) = self.grants.choose(&mut self.rng).copied() else { return (trader.at, own, own) };
                 // A wallet contract signs, it sends nothing itself.
                 let sender = if agent == self.wallet.at { self.sessions[0].at } else { agent };
@@ -262,23 +265,23 @@ impl Draw {
         }
     }
 
-    fn orders(&mut self, most: usize) -> Vec<OrderId> {
+    fn orders(&mut self, engine: &Engine, most: usize) -> Vec<OrderId> {
         let n = self.rng.random_range(0..=most);
-        (0..n).map(|_| self.order(AccountId(0))).collect()
+        (0..n).map(|_| self.order(engine, AccountId(0))).collect()
     }
 
-    /// Mostly an order of the account (0: of anybody).
-    fn order(&mut self, of: AccountId) -> OrderId {
+    /// Mostly an order of the account (0: of anybody) that still is one.
+    fn order(&mut self, engine: &Engine, of: AccountId) -> OrderId {
         if self.chance(0.03) || self.targets.is_empty() {
             let level = self.level();
             return OrderId { level, index: self.rng.random_range(0..40) };
         }
-        if of.0 != 0 && self.chance(0.93) {
-            for _ in 0..40 {
-                let (order, owner) = self.one_of_targets();
-                if owner == of {
-                    return order;
-                }
+        let (own, there) = (of.0 != 0 && self.chance(0.95), self.chance(0.9));
+        for _ in 0..60 {
+            let (order, owner) = self.one_of_targets();
+            let is_there = || engine.book(order.level.market).and_then(|book| book.order(order)).is_some();
+            if (!own || owner == of) && (!there || is_there()) {
+                return order;
             }
         }
         self.one_of_targets().0
@@ -416,7 +419,9 @@ impl Draw {
                     let at = self.rng.random_range(0..ops.len());
                     ops[at] ^= 1 << self.rng.random_range(0..8);
                 }
-                4 => ops.extend(operation::encode(true, &vec![Operation::Schedule { at_s: 0 }; 65 - operations.len().min(60)]).split_off(1)),
+                4 => {
+                    ops.extend(operation::encode(true, &vec![Operation::Schedule { at_s: 0 }; 65 - operations.len().min(60)]).split_off(1))
+                }
                 _ => ops.push(self.rng.random()),
             }
         }
@@ -430,14 +435,14 @@ impl Draw {
                 Operation::Place { market, mode, ticks, lots, expiry_s, client, steps_max }
             }
             32..45 => self.take(engine),
-            45..54 => Operation::Cancel { order: self.order(acting) },
+            45..54 => Operation::Cancel { order: self.order(engine, acting) },
             54..60 => {
-                let order = self.order(acting);
+                let order = self.order(engine, acting);
                 Operation::Reduce { order, left: self.left(engine, order) }
             }
-            60..66 => Operation::Claim { order: self.order(acting) },
+            60..66 => Operation::Claim { order: self.order(engine, acting) },
             66..77 => {
-                let order = self.order(acting);
+                let order = self.order(engine, acting);
                 let (_, mode, _, lots, expiry_s, client, steps_max) = self.place(engine);
                 let mode = if self.chance(0.9) { Mode(mode.0 & !1 | order.level.side as u8) } else { mode };
                 let ticks = self.ticks(engine, order.level.market, mode.side());
@@ -624,8 +629,7 @@ impl Draw {
         let account = if self.chance(0.03) { AccountId(self.one_of(&[0, 1, 300])) } else { acting };
         let grant = signed::Grant { account, agent, expiry_s, perms, cap_atoms, markets, nonce, deadline_s };
         let signature = self.signature(&signer, grant.signing_hash(DOMAIN));
-        let command =
-            Command::ApproveAgentSigned { account, agent, expiry_s, perms, cap_atoms, markets, nonce, deadline_s, signature };
+        let command = Command::ApproveAgentSigned { account, agent, expiry_s, perms, cap_atoms, markets, nonce, deadline_s, signature };
         self.remember(&command);
         (caller, command)
     }
@@ -643,13 +647,13 @@ impl Draw {
 
     // ------------------------------------------------------------------------------------------------------------------------ money
 
-    fn deposit(&mut self, account: AccountId) -> Command {
+    fn deposit(&mut self, engine: &Engine, account: AccountId) -> Command {
         let atoms = match self.rng.random_range(0..50) {
             0 => U256::from(1) << 112,
             1 => U256::ZERO,
             _ => U256::from(self.rng.random_range(0..300_000_000)),
         };
-        let (token, settle) = (self.token(), self.orders(3));
+        let (token, settle) = (self.token(), self.orders(engine, 3));
         if self.chance(0.3) && !token.is_zero() {
             // What the permit says is nothing; the allowance is there.
             let (deadline, v, r, s) = (U256::from(self.now_s), 27, B256::repeat_byte(self.rng.random()), B256::repeat_byte(1));
@@ -658,7 +662,7 @@ impl Draw {
         Command::Deposit { account, token, atoms, settle }
     }
 
-    fn withdraw(&mut self, account: AccountId, acting: AccountId) -> Command {
+    fn withdraw(&mut self, engine: &Engine, account: AccountId, acting: AccountId) -> Command {
         let atoms = match self.rng.random_range(0..12) {
             0 => U256::MAX,
             1 => U256::from(1) << 128,
@@ -670,7 +674,7 @@ impl Draw {
             1..5 => self.trader().at,
             _ => owner.unwrap_or(Address::repeat_byte(0x77)),
         };
-        Command::Withdraw { account, token: self.token(), atoms, to, settle: self.orders(3) }
+        Command::Withdraw { account, token: self.token(), atoms, to, settle: self.orders(engine, 3) }
     }
 
     fn sweep(&mut self) -> Command {
@@ -722,7 +726,7 @@ impl Draw {
         let fired: Vec<AccountId> = self.armed.iter().filter(|(_, at_s)| *at_s <= self.now_s + 1).map(|(account, _)| *account).collect();
         let halted = self.status_of(engine, self.mortal) == Some(MarketStatus::Halted);
         let mut account = fired.choose(&mut self.rng).copied().unwrap_or_else(|| AccountId::numbered(self.trader().at, 0));
-        let mut orders: Vec<OrderId> = (0..self.rng.random_range(0..5)).map(|_| self.order(account)).collect();
+        let mut orders: Vec<OrderId> = (0..self.rng.random_range(0..5)).map(|_| self.order(engine, account)).collect();
         if halted && self.chance(0.7) {
             account = AccountId::numbered(self.trader().at, 0);
             let lying = self.targets.iter().filter(|(order, owner)| order.level.market == self.mortal && *owner == account);
@@ -757,7 +761,7 @@ impl Draw {
     /// Statuses come and go: lasting markets are soon opened again; the mortal one is halted in the end, and another takes its place.
     fn status(&mut self, engine: &Engine) -> (Address, Command) {
         let owner = self.roles[0];
-        if self.status_of(engine, self.mortal) == Some(MarketStatus::Halted) && self.chance(0.05) {
+        if self.status_of(engine, self.mortal) == Some(MarketStatus::Halted) && self.chance(0.15) {
             self.mortal = MarketId(engine.books().len() as u32 + 1);
             return (owner, mortal_market());
         }
@@ -765,12 +769,12 @@ impl Draw {
         if let Some(market) = closed.filter(|_| self.chance(0.6)) {
             return (owner, Command::SetStatus { market, status: 1 });
         }
-        let market = self.market();
+        let market = if self.chance(0.3) { self.mortal } else { self.market() };
         let status = match self.rng.random_range(0..20) {
             0..4 => 2,
             4..6 => 3,
-            6..10 if market.0 > LASTING => self.one_of(&[3, 4]),
-            10 => self.one_of(&[0, 5, 255]),
+            6..13 if market.0 > LASTING => self.one_of(&[3, 4]),
+            13 => self.one_of(&[0, 5, 255]),
             _ => 1,
         };
         let caller = match self.rng.random_range(0..10) {

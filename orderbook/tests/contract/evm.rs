@@ -129,7 +129,9 @@ impl Chain {
     /// Sends a command; what it pays in is put into the sender's hands before, and approved.
     pub fn send_funded(&mut self, caller: Address, command: &Command) -> Outcome {
         match command {
-            Command::Deposit { token, atoms, .. } | Command::DepositPermit { token, atoms, .. } | Command::SwapExactIn { token_in: token, atoms, .. } => {
+            Command::Deposit { token, atoms, .. }
+            | Command::DepositPermit { token, atoms, .. }
+            | Command::SwapExactIn { token_in: token, atoms, .. } => {
                 if token.is_zero() {
                     self.give(caller, *atoms);
                 } else {
