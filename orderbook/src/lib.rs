@@ -17,6 +17,7 @@ mod engine;
 mod event;
 pub mod keys;
 pub mod ledger;
+pub mod maker;
 mod market;
 pub mod operation;
 mod order;

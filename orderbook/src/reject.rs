@@ -96,6 +96,12 @@ impl Reject {
         "Reentered",
     ];
 
+    /// Its number in stored rows: its place in [`Reject::ALL`], from 1.
+    pub fn number(&self) -> u16 {
+        let place = Reject::ALL.iter().position(|name| *name == self.name());
+        place.expect("every reject is listed") as u16 + 1
+    }
+
     /// The custom error's name.
     pub fn name(&self) -> &'static str {
         match self {

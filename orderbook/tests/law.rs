@@ -8,6 +8,8 @@ mod abi;
 mod corpus;
 #[path = "law/expiry.rs"]
 mod expiry;
+#[path = "law/maker.rs"]
+mod maker;
 #[path = "law/random.rs"]
 mod random;
 #[path = "law/stream.rs"]

@@ -226,6 +226,12 @@ impl Book {
         self.sides[key.side as usize].levels.get(&key.ticks.0)
     }
 
+    /// Tells a book that began in the middle where the queue of an empty level stands; a level it knows stays as it is.
+    pub(crate) fn adopt(&mut self, key: LevelKey, tail: u64) {
+        let word = LevelWord { tail, head: tail, ..LevelWord::default() };
+        self.sides[key.side as usize].levels.entry(key.ticks.0).or_insert_with(|| Level { word, ..Level::default() });
+    }
+
     fn level_mut(&mut self, key: LevelKey) -> Option<&mut Level> {
         self.sides[key.side as usize].levels.get_mut(&key.ticks.0)
     }

@@ -9,15 +9,13 @@ use alloy_primitives::{Address, U256, map::HashMap};
 
 /// Most orders a bare `claim` names.
 const CLAIM_MAX: usize = 64;
-/// Seconds at which a scenario begins.
-const NOW_S: u64 = 1_000;
 
 /// What a scenario can be played on.
 pub trait Exchange {
     /// Makes a token contract of 18 decimals exist.
     fn deploy_token(&mut self, at: Address);
     /// Sends a command; a deposit's atoms are in the sender's hands and approved.
-    fn apply(&mut self, caller: Address, command: &Command, now_s: u64) -> Result<Vec<Event>, Reject>;
+    fn apply(&mut self, caller: Address, command: &Command) -> Result<Vec<Event>, Reject>;
     /// Free atoms and fees due of an account.
     fn balance(&self, account: AccountId, token: TokenId) -> (Atoms, Atoms);
 }
@@ -26,8 +24,8 @@ impl Exchange for crate::Engine {
     fn deploy_token(&mut self, at: Address) {
         crate::Engine::deploy_token(self, at, 18);
     }
-    fn apply(&mut self, caller: Address, command: &Command, now_s: u64) -> Result<Vec<Event>, Reject> {
-        crate::Engine::apply(self, caller, command, now_s)
+    fn apply(&mut self, caller: Address, command: &Command) -> Result<Vec<Event>, Reject> {
+        crate::Engine::apply(self, caller, command, 0)
     }
     fn balance(&self, account: AccountId, token: TokenId) -> (Atoms, Atoms) {
         (Atoms(self.free_atoms(account, token)), Atoms(self.fee_due_atoms(account, token)))
@@ -185,7 +183,7 @@ impl Stage {
             exchange.deploy_token(token(name));
         }
         for market in &scenario.markets {
-            let events = exchange.apply(trader("owner"), &create(market), NOW_S);
+            let events = exchange.apply(trader("owner"), &create(market));
             self.follow(&events.map_err(|reject| self.set_up_failure("market", reject))?)?;
         }
         Ok(())
@@ -207,7 +205,7 @@ impl Stage {
                     self.mention(name, deed, exchange)?;
                 }
                 let command = self.command(by, account, deed);
-                match exchange.apply(trader(by), &command, NOW_S) {
+                match exchange.apply(trader(by), &command) {
                     Ok(events) => self.follow(&events).map_err(|failure| Failure { line: step.line, text: step.text.clone(), ..failure }),
                     Err(reject) => Ok(vec![Outcome::plain(format!("reject {}", rejected(reject)))]),
                 }
@@ -237,7 +235,7 @@ impl Stage {
             return Ok(());
         }
         let Some(funds) = self.funds else { return Ok(()) };
-        let mut apply = |command: Command| exchange.apply(trader(name), &command, NOW_S).map(|_| ());
+        let mut apply = |command: Command| exchange.apply(trader(name), &command).map(|_| ());
         apply(Command::Register { salt: 0 }).map_err(|reject| self.set_up_failure(name, reject))?;
         let listed = self.tokens.iter().filter(|(number, _)| number.0 > 1);
         for (_, token_name) in listed.filter(|_| funds > 0) {
