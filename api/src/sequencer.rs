@@ -63,14 +63,7 @@ pub struct Core {
 
 /// The market whose book an event moves, or that it is about.
 pub fn market_of(event: &Event) -> Option<MarketId> {
-    match event {
-        Event::Placed { order, .. } | Event::Reduced { order, .. } | Event::Claimed { order, .. } => Some(order.level.market),
-        Event::LevelFill { level, .. } => Some(level.market),
-        Event::Taken { market, .. } | Event::Status { market, .. } | Event::MarketCreated { market, .. } => Some(*market),
-        Event::Deposit { .. } | Event::Withdraw { .. } | Event::AccountCreated { .. } | Event::TokenAdded { .. } => None,
-        #[allow(unreachable_patterns)]
-        _ => None,
-    }
+    event.market()
 }
 
 /// True for the events that are records of the order-by-order book.

@@ -23,7 +23,7 @@ create table order_events (
   block bigint not null,
   lots bigint not null,                                   -- placed: rests; reduced: removed; taken: filled; claimed: paid; rejected: 0
   left_lots bigint,                                       -- reduced: left; taken: wanted - filled; claimed: refunded
-  order_index bigint,                                     -- with market, side, ticks the order id
+  order_index bigint,                                     -- with market, side, ticks the order id; rejected: index of the batch's result word
   order_seq bigint,                                       -- seq of the order's Placed; taken: of the remainder that rested, else its own
   client bigint,
   expiry_s bigint,
@@ -33,14 +33,15 @@ create table order_events (
   market int,
   ticks int,
   kind smallint not null,                                 -- 1 placed 2 reduced 3 taken 4 claimed 5 rejected
-  mode smallint,
+  mode smallint,                                          -- mode byte; rejected: kind of the operation
   side smallint,                                          -- 0 bid 1 ask
-  reason smallint,
+  reason smallint,                                        -- reduced, taken: as logged; rejected: number in the reject table from 1, 0 unknown
   quote_atoms numeric(39,0),                              -- taken only
   fee_atoms numeric(39,0),                                -- taken only
   primary key (block, log)
 ) partition by range (block);
 comment on column order_events.kind is '1 placed 2 reduced 3 taken 4 claimed 5 rejected';
+comment on column order_events.reason is 'reduced 1 cancel 2 reduce 3 replaced 4 stp 5 expired 6 deadman 7 halted; taken 0 filled 1 limit 2 steps 3 stp 4 budget; rejected: number in the reject table';
 comment on column order_events.lots is 'placed: rests; reduced: removed; taken: filled; claimed: paid';
 comment on column order_events.left_lots is 'reduced: left; taken: wanted - filled; claimed: refunded';
 

@@ -7,7 +7,6 @@ use crate::error::Error;
 use crate::history::{self, Wanted};
 use crate::params::Params;
 use crate::state::{Place, Shared};
-use orderbook::MarketStatus;
 use serde_json::json;
 
 /// A read of `/v1`.
@@ -92,12 +91,7 @@ fn markets(shared: &Shared) -> Result<(String, Place), Error> {
                 "lots_min": info.market.lots_min,
                 "taker_fee_ppm": info.market.taker_fee_ppm,
                 "maker_fee_ppm": info.market.maker_fee_ppm,
-                "status": match state.head.status {
-                    MarketStatus::Live => "live",
-                    MarketStatus::PostOnly => "post_only",
-                    MarketStatus::CancelOnly => "cancel_only",
-                    MarketStatus::Halted => "halted",
-                },
+                "status": wire::status_name(state.head.status),
             })
         })
         .collect();

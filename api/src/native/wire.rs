@@ -8,7 +8,7 @@ use crate::sequencer::{Applied, Link, market_of, moves_book};
 use alloy_primitives::{Address, B256};
 use indexer::Record;
 use indexer::project::{Candle, Day, FillRow};
-use orderbook::{AccountId, DepthLevel, Event, MarketId, Order, OrderId, ReduceReason, Side, TokenId};
+use orderbook::{AccountId, DepthLevel, Event, MarketId, MarketStatus, Order, OrderId, ReduceReason, Side, TokenId, abi};
 
 /// Orders in one part of a `book` snapshot.
 const ORDERS_A_PART: usize = 1_000;
@@ -365,6 +365,12 @@ fn shown(event: &Event) -> bool {
             | Event::Claimed { .. }
             | Event::Deposit { .. }
             | Event::Withdraw { .. }
+            | Event::Rejected { .. }
+            | Event::FeesSwept { .. }
+            | Event::Swapped { .. }
+            | Event::Scheduled { .. }
+            | Event::Tier { .. }
+            | Event::Status { .. }
     )
 }
 
@@ -414,6 +420,41 @@ fn record(text: &mut Text, block: &Applied, row: &Record, names: &Directory) {
             head("withdrawn");
             transfer(text, *account, *token, *atoms, names);
         }
+        Event::Rejected { account, index, kind, reason, client } => {
+            head("rejected");
+            holder(text, *account, names);
+            text.raw(",\"index\":").number(*index).raw(",\"op\":\"").raw(operation_name(*kind)).raw("\",\"reason\":");
+            match abi::reject_from_selector(*reason) {
+                Some(reject) => text.raw("\"").raw(reject.code()).raw("\""),
+                None => text.hex(reason),
+            };
+            text.raw(",\"client\":").number(*client);
+        }
+        Event::FeesSwept { account, token, atoms } => {
+            head("swept");
+            transfer(text, *account, *token, *atoms, names);
+        }
+        Event::Swapped { from, to, token_in, token_out, atoms_in, atoms_out } => {
+            let token = |id: &TokenId| names.tokens.get(id).copied().unwrap_or_default();
+            head("swapped");
+            text.raw(",\"from\":").address(from).raw(",\"to\":").address(to).raw(",\"token_in\":").address(&token(token_in));
+            text.raw(",\"atoms_in\":").quoted(*atoms_in).raw(",\"token_out\":").address(&token(token_out));
+            text.raw(",\"atoms_out\":").quoted(*atoms_out);
+        }
+        Event::Scheduled { account, at_s } => {
+            head("scheduled");
+            holder(text, *account, names);
+            text.raw(",\"at\":").number(*at_s);
+        }
+        Event::Tier { account, tier } => {
+            head("tier");
+            holder(text, *account, names);
+            text.raw(",\"tier\":").number(*tier);
+        }
+        Event::Status { market, status } => {
+            head("status");
+            text.raw(",\"market\":").number(market.0).raw(",\"status\":\"").raw(status_name(*status)).raw("\"");
+        }
         _ => return,
     }
     text.raw("}");
@@ -444,6 +485,23 @@ fn transfer(text: &mut Text, account: AccountId, token: TokenId, atoms: u128, na
 
 fn owner(names: &Directory, account: AccountId) -> Address {
     names.accounts.get(&account).copied().unwrap_or_default()
+}
+
+/// An operation of a batch by its kind byte, as in `Operation`.
+fn operation_name(kind: u8) -> &'static str {
+    const NAMES: [&str; 10] =
+        ["place", "take", "cancel", "reduce", "claim", "replace", "ladder", "cancel_up_to", "cancel_client", "schedule"];
+    NAMES.get((kind as usize).wrapping_sub(1)).copied().unwrap_or("unknown")
+}
+
+/// A market's status, as in `/v1/markets`.
+pub fn status_name(status: MarketStatus) -> &'static str {
+    match status {
+        MarketStatus::Live => "live",
+        MarketStatus::PostOnly => "post_only",
+        MarketStatus::CancelOnly => "cancel_only",
+        MarketStatus::Halted => "halted",
+    }
 }
 
 fn reduce_reason(reason: ReduceReason) -> &'static str {

@@ -23,6 +23,11 @@ use orderbook::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Swept fees go to its free balance.
+const FEE_COLLECTOR: AccountId = AccountId(1);
+/// Accounts from here on are the markets' own: a swap pays its fee from there, and everything else from wallet to wallet.
+const SWAP_ACCOUNTS: u32 = 1 << 31;
+
 /// Books, orders, balances, bars, heads and dictionaries after `cursor`.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -263,15 +268,31 @@ impl State {
             }
             Event::MarketCreated { market, cfg } => self.market_created(touched, place, market, cfg),
             Event::Status { market, status } => self.status(touched, decoded, market, status),
+            Event::FeesSwept { account, token, atoms } => self.swept(touched, place, account, token, signed(atoms)),
+            // Its hops are `Taken` of the markets' swap accounts; the money went from wallet to wallet.
+            Event::Swapped { .. } | Event::Role { .. } => Ok((AccountId(0), 0)),
+            // No balance, book or order changes: rows of history, or rights that the contract alone judges.
             Event::Rejected { account, .. }
             | Event::Agent { account, .. }
             | Event::Signed { account, .. }
             | Event::Scheduled { account, .. }
             | Event::CloidPreCancelled { account, .. }
-            | Event::FeesSwept { account, .. }
             | Event::Tier { account, .. } => Ok((account, 0)),
-            Event::Role { .. } | Event::Swapped { .. } => Ok((AccountId(0), 0)),
         }
+    }
+
+    /// Fees due of an account become the collector's own.
+    fn swept(
+        &mut self,
+        touched: &mut Touched,
+        place: Place,
+        account: AccountId,
+        token: TokenId,
+        atoms: i128,
+    ) -> Result<(AccountId, u64), Error> {
+        self.credit(touched, place, account, &[ledger::Change { fee_due: -atoms, ..ledger::Change::none(token) }])?;
+        self.money(touched, place, FEE_COLLECTOR, token, atoms)?;
+        Ok((account, 0))
     }
 
     fn placed(&mut self, touched: &mut Touched, decoded: &Decoded) -> Result<(AccountId, u64), Error> {
@@ -370,7 +391,10 @@ impl State {
             rebate += waiting.fills.iter().map(|fill| fill.lots.0 as u128 * ledger::rebate_per_lot(&market, fill.ticks)).sum::<u128>();
             self.trade(touched, take, waiting, &market, &mut fee)?;
         }
-        let changes = ledger::taken(&market, take.mode.side(), take.filled, take.quote_atoms, take.fee_atoms, rebate);
+        let mut changes = ledger::taken(&market, take.mode.side(), take.filled, take.quote_atoms, take.fee_atoms, rebate);
+        if take.account.0 >= SWAP_ACCOUNTS {
+            changes.iter_mut().for_each(|change| change.free = 0);
+        }
         self.credit(touched, take.place, take.account, &changes)
     }
 

@@ -31,7 +31,7 @@ use sqlx::{
 };
 
 /// Version of schema, decode and project together; another one in the database means: index again.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// "hifi" as a number; the second keys are those of the two writers' sessions.
 const LOCK: i32 = 1_751_737_961;
 const ROWS_LOCK: i32 = 1;

@@ -7,7 +7,7 @@ use crate::{
     project::{Balance, Candle, FillRow, MarketHead, OpenOrder, Record, Token, seq},
 };
 use alloy_primitives::{Address, B256, U256};
-use orderbook::{AccountId, Event, LevelKey, LevelWord, Market, OrderId, TokenId};
+use orderbook::{AccountId, Event, LevelKey, LevelWord, Market, OrderId, TokenId, abi};
 
 /// A table that is written by COPY.
 #[derive(Debug)]
@@ -239,6 +239,9 @@ impl Table {
 /// Kinds of `transfers`.
 const DEPOSITED: i16 = 1;
 const WITHDRAWN: i16 = 2;
+const SWEPT: i16 = 3;
+const SWAPPED_IN: i16 = 4;
+const SWAPPED_OUT: i16 = 5;
 
 /// The row of `order_events` or `transfers` an event has; others have none.
 pub(crate) fn event(block: u64, record: &Record, events: &mut Tuples, transfers: &mut Tuples) {
@@ -273,21 +276,34 @@ pub(crate) fn event(block: u64, record: &Record, events: &mut Tuples, transfers:
         }
         Event::Deposit { account, token, atoms } => transfer(transfers, block, record, *account, *token, DEPOSITED, signed(*atoms)),
         Event::Withdraw { account, token, atoms, .. } => transfer(transfers, block, record, *account, *token, WITHDRAWN, -signed(*atoms)),
+        Event::Rejected { account, index, kind, reason, client } => {
+            events.row(ORDER_EVENTS.fields()).bits8(block).bits8(0).null();
+            events.bits8(*index as u64).null().bits8(*client).null();
+            place(events, record, *account, None, 5);
+            events.int2(*kind as i16).null().int2(reject_number(*reason)).null().null();
+        }
+        Event::FeesSwept { account, token, atoms } => transfer(transfers, block, record, *account, *token, SWEPT, -signed(*atoms)),
+        Event::Swapped { token_in, token_out, atoms_in, atoms_out, .. } => {
+            transfer(transfers, block, record, AccountId(0), *token_in, SWAPPED_IN, signed(*atoms_in));
+            transfer(transfers, block, record, AccountId(0), *token_out, SWAPPED_OUT, -signed(*atoms_out));
+        }
         Event::LevelFill { .. }
         | Event::AccountCreated { .. }
         | Event::TokenAdded { .. }
         | Event::MarketCreated { .. }
         | Event::Status { .. }
-        | Event::Rejected { .. }
         | Event::Agent { .. }
         | Event::Signed { .. }
         | Event::Scheduled { .. }
         | Event::CloidPreCancelled { .. }
-        | Event::FeesSwept { .. }
         | Event::Tier { .. }
-        | Event::Role { .. }
-        | Event::Swapped { .. } => {}
+        | Event::Role { .. } => {}
     }
+}
+
+/// Of an error's selector; 0: no error of the exchange (a token's own, say).
+fn reject_number(selector: [u8; 4]) -> i16 {
+    abi::reject_from_selector(selector).map_or(0, |reject| reject.number() as i16)
 }
 
 /// log, tx, account, market, ticks, kind.
