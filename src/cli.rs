@@ -133,6 +133,9 @@ pub struct Replay {
     /// Accounts that share the orders
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub accounts: usize,
+    /// Operations in one transaction, at most 64; from 2 on one account does them all
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub batch: usize,
     /// The result as one JSON object, last line of standard output
     #[arg(long)]
     pub json: bool,
@@ -166,7 +169,7 @@ pub fn up(args: Up) -> Result<ExitCode> {
 
 /// `hifi replay`.
 pub fn replay(args: Replay) -> Result<ExitCode> {
-    let options = replay::Options { tape: args.tape, accounts: args.accounts, fills: args.fills, book: args.book };
+    let options = replay::Options { tape: args.tape, accounts: args.accounts, batch: args.batch, fills: args.fills, book: args.book };
     let server = server()?;
     let report = match &args.rpc {
         Some(url) => server.block_on(replay::run(&Rpc::new(url)?, &options))?,

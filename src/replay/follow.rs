@@ -1,6 +1,7 @@
 //! Reads what the chain made of the tape, from its logs alone: fills in the tape's names, and the final book.
-//! Never looks at the plan's engine.
+//! Never looks at the plan's engine: which operation an event is of, its client id says.
 
+use super::tape::Op;
 use crate::client::{ChainLog, Rpc};
 use alloy_primitives::{Address, B256};
 use anyhow::{Context, Result, bail};
@@ -18,8 +19,9 @@ pub struct TapeFill {
 }
 
 /// Follows one market block by block.
-pub struct Follower {
+pub struct Follower<'a> {
     exchange: Address,
+    ops: &'a [Op],
     book: Book,
     /// Tape names of the orders that the chain has placed.
     names: HashMap<OrderId, String>,
@@ -30,17 +32,22 @@ pub struct Follower {
     pub included: usize,
 }
 
-/// What a transaction of ours carries out.
+/// A transaction of ours under way.
 pub struct Carried {
-    pub seq: u64,
-    pub order: String,
     pub trader: usize,
+    /// Line of the tape where its operations begin.
     pub line: usize,
 }
 
-impl Follower {
-    pub fn new(exchange: Address, market: Market) -> Follower {
-        Follower { exchange, book: Book::new(market), names: HashMap::new(), fills: Vec::new(), blocks: 0, included: 0 }
+impl<'a> Follower<'a> {
+    pub fn new(exchange: Address, market: Market, ops: &'a [Op]) -> Follower<'a> {
+        Follower { exchange, ops, book: Book::new(market), names: HashMap::new(), fills: Vec::new(), blocks: 0, included: 0 }
+    }
+
+    /// The operation of the tape that bears this client id.
+    fn op(&self, client: u64) -> Result<&'a Op> {
+        let op = (client as usize).checked_sub(1).and_then(|index| self.ops.get(index));
+        op.with_context(|| format!("client id {client} is of no operation of the tape"))
     }
 
     /// Takes block `number` in; `sent` maps our transactions, and loses those the block holds. Returns how many each trader got included.
@@ -76,16 +83,20 @@ impl Follower {
         if of_market != self.book.market().id {
             return Ok(());
         }
-        let carried = ours.get(&log.transaction_hash).context("somebody else trades in the tape's market")?;
+        if !ours.contains_key(&log.transaction_hash) {
+            bail!("somebody else trades in the tape's market");
+        }
         open_fills.extend(self.book.replay(&event)?);
         match event {
-            Event::Placed { order, .. } => {
-                self.names.insert(order, carried.order.clone());
+            Event::Placed { order, client, .. } => {
+                let op = self.op(client)?;
+                self.names.insert(order, op.order.clone());
             }
-            Event::Taken { .. } => {
+            Event::Taken { client, .. } => {
+                let taker_seq = self.op(client)?.seq;
                 for fill in open_fills.drain(..) {
                     let maker = self.names.get(&fill.maker_order).context("a fill of an order that was never placed")?.clone();
-                    self.fills.push(TapeFill { taker_seq: carried.seq, maker, ticks: fill.ticks.0, lots: fill.lots.0 });
+                    self.fills.push(TapeFill { taker_seq, maker, ticks: fill.ticks.0, lots: fill.lots.0 });
                 }
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! `hifi replay`: plays a recorded tape as signed transactions, one per operation, in tape order, and reports what the chain made of it.
+//! `hifi replay`: plays a recorded tape as signed transactions, one per operation or one per batch of operations, in tape order, and reports what the chain made of it.
 //! Creates a market whose ticks and lots are the tape's, funds its own accounts from a dev account, and knows each order's chain id ahead (`plan.rs`).
 
 mod follow;
@@ -11,6 +11,7 @@ use crate::trader::Trader;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use anyhow::{Context, Result, bail};
 use follow::{Carried, Follower};
+use orderbook::operation::WORDS_MAX;
 use orderbook::{Command, Engine, Event, Market, MarketId, abi};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -36,6 +37,8 @@ pub struct Options {
     pub tape: PathBuf,
     /// 8 ..= 1,000 accounts share the orders.
     pub accounts: usize,
+    /// Operations in one transaction, 1 ..= 64. From 2 on all operations are one account's: a batch has one, and the tape's order must hold.
+    pub batch: usize,
     pub fills: Option<PathBuf>,
     pub book: Option<PathBuf>,
 }
@@ -60,6 +63,10 @@ pub async fn run(rpc: &Rpc, options: &Options) -> Result<Report> {
     if !(8..=1000).contains(&options.accounts) {
         bail!("--accounts {}: expected 8 ..= 1000", options.accounts);
     }
+    if !(1..=WORDS_MAX).contains(&options.batch) {
+        bail!("--batch {}: expected 1 ..= {WORDS_MAX}", options.batch);
+    }
+    let accounts = if options.batch == 1 { options.accounts } else { 1 };
     let file = std::fs::File::open(&options.tape).with_context(|| format!("cannot read the tape {}", options.tape.display()))?;
     let ops = tape::read(file).with_context(|| options.tape.display().to_string())?;
     let chain_id = rpc.chain_id().await?;
@@ -67,14 +74,14 @@ pub async fn run(rpc: &Rpc, options: &Options) -> Result<Report> {
 
     // The market first: it lists the tokens, without which nobody can deposit them.
     let market = create_market(rpc, chain_id).await?;
-    let mut traders = fund(rpc, chain_id, options.accounts).await?;
+    let mut traders = fund(rpc, chain_id, accounts).await?;
     eprintln!("market  {} for {} accounts", market.id.0, traders.len());
 
     let addresses: Vec<Address> = traders.iter().map(|t| t.address).collect();
     let (mut engine, planned_in) = rehearsal(&addresses)?;
-    let plan = plan::plan(&ops, &addresses, &mut engine, planned_in, market.id)?;
+    let plan = plan::plan(&ops, &addresses, &mut engine, planned_in, market.id, options.batch)?;
     let market_id = market.id;
-    let mut follower = Follower::new(genesis::EXCHANGE, market);
+    let mut follower = Follower::new(genesis::EXCHANGE, market, &ops);
     let started = Instant::now();
     send_all(rpc, &ops, &plan, &mut traders, &mut follower).await?;
     let seconds = started.elapsed().as_secs_f64();
@@ -103,7 +110,7 @@ pub async fn run(rpc: &Rpc, options: &Options) -> Result<Report> {
 }
 
 /// Signs and sends the plan in order, follows the chain meanwhile, returns when every transaction is in a block.
-async fn send_all(rpc: &Rpc, ops: &[tape::Op], plan: &plan::Plan, traders: &mut [Trader], follower: &mut Follower) -> Result<()> {
+async fn send_all(rpc: &Rpc, ops: &[tape::Op], plan: &plan::Plan, traders: &mut [Trader], follower: &mut Follower<'_>) -> Result<()> {
     let mut pending = vec![0usize; traders.len()];
     let mut sent: HashMap<B256, Carried> = HashMap::new();
     let mut next = 0;
@@ -116,8 +123,7 @@ async fn send_all(rpc: &Rpc, ops: &[tape::Op], plan: &plan::Plan, traders: &mut 
                 break;
             }
             let (raw, hash) = traders[tx.trader].sign(genesis::EXCHANGE, U256::ZERO, plan.gas_limit, abi::calldata(&tx.command));
-            let op = &ops[tx.op];
-            sent.insert(hash, Carried { seq: op.seq, order: op.order.clone(), trader: tx.trader, line: op.line });
+            sent.insert(hash, Carried { trader: tx.trader, line: ops[tx.op].line });
             pending[tx.trader] += 1;
             batch.push(raw);
             next += 1;

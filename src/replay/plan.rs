@@ -4,7 +4,8 @@
 use super::tape::{Kind, Op};
 use alloy_primitives::Address;
 use anyhow::{Context, Result, bail};
-use orderbook::{AccountId, Book, Command, Engine, Event, LevelKey, Lots, MarketId, Mode, OrderId, Side, Ticks, TimeInForce};
+use orderbook::maker::Batch;
+use orderbook::{AccountId, Book, Command, Engine, Event, LevelKey, Lots, MarketId, Mode, Operation, OrderId, Side, Ticks, TimeInForce};
 use std::collections::HashMap;
 
 /// Most levels and records one taker of the tape may go through.
@@ -15,13 +16,14 @@ const GAS_PER_LEVEL: u64 = 30_000;
 /// EIP-7825.
 const GAS_MAX: u64 = 16_777_216;
 
-/// One transaction to be signed: who sends what, and which operation of the tape it carries out.
+/// One transaction to be signed: who sends what. Its places bear, as client id, the index of their operation in the tape plus 1.
 #[derive(Clone, Debug)]
 pub struct Planned {
     pub trader: usize,
     pub command: Command,
-    /// Index into the tape.
+    /// Index into the tape of its first operation.
     pub op: usize,
+    gas: u64,
 }
 
 /// The tape as commands, in tape order.
@@ -34,8 +36,9 @@ pub struct Plan {
 }
 
 /// Plans `ops` for `traders`, whose accounts hold enough of both tokens in `engine`. The engine's market is `planned_in`,
-/// the chain's is `market`. Fails on an operation no single transaction can carry, or one the exchange would refuse.
-pub fn plan(ops: &[Op], traders: &[Address], engine: &mut Engine, planned_in: MarketId, market: MarketId) -> Result<Plan> {
+/// the chain's is `market`. Up to `batch` operations that follow each other and are of one account make one transaction; 1: each is its own.
+/// Fails on an operation no single transaction can carry, or one the exchange would refuse.
+pub fn plan(ops: &[Op], traders: &[Address], engine: &mut Engine, planned_in: MarketId, market: MarketId, batch: usize) -> Result<Plan> {
     let in_engine = engine.book(planned_in).context("the rehearsal has the market")?.market();
     let mut planner = Planner {
         book: Book::new(in_engine.clone()),
@@ -55,7 +58,44 @@ pub fn plan(ops: &[Op], traders: &[Address], engine: &mut Engine, planned_in: Ma
     for tx in &mut plan.txs {
         tx.command = on_chain(std::mem::replace(&mut tx.command, Command::Claim { orders: Vec::new() }), market);
     }
+    if batch > 1 {
+        plan.txs = batches(&plan.txs, batch);
+    }
+    plan.gas_limit = plan.txs.iter().map(|tx| tx.gas).max().unwrap_or(GAS_BASE);
     Ok(plan)
+}
+
+/// Joins operations that follow each other: at most `size`, of one account, and no more than one transaction's gas. The first failure reverts
+/// a batch whole, as it must: a tape has none.
+fn batches(txs: &[Planned], size: usize) -> Vec<Planned> {
+    let mut batches = Vec::with_capacity(txs.len() / size + 1);
+    let mut rest = txs;
+    while let Some(first) = rest.first() {
+        let (mut count, mut gas) = (0, 0);
+        for tx in rest.iter().take(size).take_while(|tx| tx.trader == first.trader) {
+            if count > 0 && gas + tx.gas > GAS_MAX {
+                break;
+            }
+            (count, gas) = (count + 1, gas + tx.gas);
+        }
+        let operations = rest[..count].iter().map(|tx| operation(&tx.command)).collect();
+        let batch = Batch { account: AccountId(0), skip_failed: false, operations };
+        batches.push(Planned { trader: first.trader, command: batch.command(), op: first.op, gas });
+        rest = &rest[count..];
+    }
+    batches
+}
+
+/// A planned command as an operation of a batch.
+fn operation(command: &Command) -> Operation {
+    match *command {
+        Command::Place { market, mode, ticks, lots, expiry_s, client, steps_max, .. } => {
+            Operation::Place { market, mode, ticks, lots, expiry_s, client, steps_max }
+        }
+        Command::Cancel { order, .. } => Operation::Cancel { order },
+        Command::Reduce { order, left, .. } => Operation::Reduce { order, left },
+        _ => unreachable!("a plan places, cancels and reduces"),
+    }
 }
 
 /// What the tape knows of a resting order.
@@ -111,7 +151,7 @@ impl Planner<'_> {
             ticks,
             lots,
             expiry_s: 0,
-            client: 0,
+            client: client_of(index),
             steps_max: STEPS_MAX,
         };
         let events = self.send(index, trader, command)?;
@@ -133,7 +173,7 @@ impl Planner<'_> {
         if gas > GAS_MAX {
             bail!("the order takes {levels} levels and {} orders: more than one transaction can carry", fills.len());
         }
-        self.plan.gas_limit = self.plan.gas_limit.max(gas);
+        self.plan.txs.last_mut().expect("sent above").gas = gas;
         for event in events {
             if let Event::Placed { order, lots, .. } = event {
                 self.resting.insert(op.order.clone(), Resting { id: order, trader, left: lots });
@@ -170,9 +210,14 @@ impl Planner<'_> {
 
     fn send(&mut self, op: usize, trader: usize, command: Command) -> Result<Vec<Event>> {
         let events = self.engine.apply(self.traders[trader], &command, 0)?;
-        self.plan.txs.push(Planned { trader, command, op });
+        self.plan.txs.push(Planned { trader, command, op, gas: GAS_BASE });
         Ok(events)
     }
+}
+
+/// The client id of an operation of the tape: logged with what it takes and rests, it names the operation in the chain's logs.
+pub fn client_of(op: usize) -> u64 {
+    op as u64 + 1
 }
 
 /// FNV-1a: spreads order names evenly over the traders, the same on every machine.

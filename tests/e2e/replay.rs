@@ -53,3 +53,28 @@ fn the_tape_gives_the_reference_fills_and_everybody_agrees() {
     assert!(text(&compared).contains("fills"), "{}", text(&compared));
     up.stop();
 }
+
+#[test]
+fn the_tape_in_batches_of_ten_gives_the_same_hashes() {
+    let Some(tape) = tape() else { return };
+    let expected = summary(&tape);
+    let output = run(&["replay", tape.to_str().expect("utf-8"), "--json", "--batch", "10"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let report: Value = serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().expect("a line")).expect("JSON");
+    for fact in ["fills_sha256", "book_sha256", "final_orders", "fills"] {
+        assert_eq!(report[fact], expected[fact], "{fact}");
+    }
+    let (ops, txs, skipped) = (report["ops"].as_u64(), report["txs"].as_u64(), report["skipped"].as_u64());
+    let carried = ops.expect("ops") - skipped.expect("skipped");
+    assert!(txs.expect("txs") * 9 < carried, "{txs:?} transactions for {carried} operations are no batches of ten");
+}
+
+#[test]
+fn a_batch_of_no_size_is_a_clear_error() {
+    let Some(tape) = tape() else { return };
+    for size in ["0", "65"] {
+        let output = run(&["replay", tape.to_str().expect("utf-8"), "--batch", size]);
+        assert!(!output.status.success());
+        assert!(text(&output).contains(&format!("--batch {size}: expected 1 ..= 64")), "{}", text(&output));
+    }
+}
