@@ -125,6 +125,23 @@ impl Rpc {
         Ok(serde_json::from_value(self.call("eth_call", json!([{"to": to, "data": format!("0x{}", hex::encode(data))}, "latest"])).await?)?)
     }
 
+    /// `eth_call` against the state after a block; the node keeps the newest 4,096.
+    pub async fn view_at(&self, block: u64, to: Address, data: &[u8]) -> Result<Bytes> {
+        let call = json!([{"to": to, "data": format!("0x{}", hex::encode(data))}, format!("0x{block:x}")]);
+        Ok(serde_json::from_value(self.call("eth_call", call).await?)?)
+    }
+
+    /// Transactions of an address up to a block, the pool left out: the nonce of its next one.
+    pub async fn nonce_at(&self, block: u64, who: Address) -> Result<u64> {
+        quantity(&self.call("eth_getTransactionCount", json!([who, format!("0x{block:x}")])).await?)
+    }
+
+    /// Logs of `address` in blocks `from ..= to` (at most 5,000) with these topics; `None` is any.
+    pub async fn logs_of(&self, from: u64, to: u64, address: Address, topics: &[Option<B256>]) -> Result<Vec<ChainLog>> {
+        let filter = json!([{"fromBlock": format!("0x{from:x}"), "toBlock": format!("0x{to:x}"), "address": address, "topics": topics}]);
+        Ok(serde_json::from_value(self.call("eth_getLogs", filter).await?)?)
+    }
+
     /// Receipt statuses of a block's transactions, in order: (hash, succeeded).
     pub async fn statuses(&self, block: u64) -> Result<Vec<(B256, bool)>> {
         #[derive(Deserialize)]

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod demo;
+pub mod desk;
 pub mod genesis;
 pub mod markets;
 pub mod replay;

@@ -5,6 +5,7 @@ mod maker;
 mod taker;
 
 use crate::client::Rpc;
+use crate::desk::gas_of;
 use crate::genesis::{self, DEMO_FIRST_KEY};
 use crate::markets::{LISTINGS, Listing};
 use crate::sender::{funding, send_and_wait};
@@ -24,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Two makers and a taker for each market; the key before them creates markets.
 const MAKERS_PER_MARKET: usize = 2;
-/// Pause between two rounds, and gas of one order.
+/// Pause between two rounds, after how many of them a requote is held to be lost, and gas of a taker's order.
 const ROUND: Duration = Duration::from_millis(150);
+const ROUNDS_LOST: u32 = 40;
 const GAS_LIMIT: u64 = 2_000_000;
 /// Whole tokens every trader deposits.
 const DEPOSIT_TOKENS: u128 = 1_000_000_000;
@@ -77,7 +79,9 @@ async fn trade(rpc: &Rpc, feed: &Feed, markets: &[MarketId], chain_id: u64) -> R
             match feed.next(block).await {
                 Next::Update(update) => {
                     block = update.block;
-                    learn(&update, &mut makers);
+                    for maker in &mut makers {
+                        maker.learn(&update)?;
+                    }
                 }
                 Next::Lagged { .. } => anyhow::bail!("the feed went on without us"),
                 Next::Closed => anyhow::bail!("the feed was closed"),
@@ -87,12 +91,14 @@ async fn trade(rpc: &Rpc, feed: &Feed, markets: &[MarketId], chain_id: u64) -> R
             fair.walk(&mut random);
         }
         for maker in &mut makers {
-            let fair = &fairs[maker.fair];
-            send(rpc, &mut maker.bot, maker.orders.wishes(fair, &mut random)).await?;
+            maker.requote(rpc, &fairs[maker.fair], &mut random).await?;
         }
         for taker in &mut takers {
             let fair = &fairs[taker.fair];
-            send(rpc, &mut taker.bot, taker.orders.wishes(fair, &mut random)).await?;
+            let wishes = taker.orders.wishes(fair, &mut random);
+            let sign = |wish: &Command| taker.bot.trader.sign(genesis::EXCHANGE, U256::ZERO, GAS_LIMIT, abi::calldata(wish)).0;
+            let raws: Vec<Bytes> = wishes.iter().map(sign).collect();
+            send(rpc, &mut taker.bot, &raws).await?;
         }
         tokio::time::sleep(ROUND).await;
     }
@@ -117,7 +123,7 @@ async fn bots(rpc: &Rpc, chain_id: u64, fairs: &[Fair], snapshot: &Snapshot) -> 
         }
         if place < fairs.len() * MAKERS_PER_MARKET {
             let market = snapshot.markets.iter().find(|m| m.market.id == fairs[fair].market).context("a market that exists")?;
-            makers.push(MakerBot { orders: Maker::new(bot.account, &market.book), bot, fair });
+            makers.push(MakerBot { orders: Maker::new(bot.account, &market.book), bot, fair, waits: 0 });
         } else {
             takers.push(TakerBot { orders: Taker::default(), bot, fair });
         }
@@ -130,6 +136,38 @@ struct MakerBot {
     bot: Bot,
     fair: usize,
     orders: Maker,
+    /// Rounds for which its requote may still be under way; 0: none is.
+    waits: u32,
+}
+
+impl MakerBot {
+    /// Follows a block; with it comes the requote that was sent last.
+    fn learn(&mut self, update: &Update) -> Result<()> {
+        if update.txs.iter().any(|tx| tx.sender == self.bot.trader.address) {
+            self.waits = 0;
+        }
+        Ok(self.orders.learn(update)?)
+    }
+
+    /// Sends the next requote once the last one is in a block, or was lost.
+    async fn requote(&mut self, rpc: &Rpc, fair: &Fair, random: &mut StdRng) -> Result<()> {
+        if self.waits > 0 {
+            self.waits -= 1;
+            if self.waits > 0 {
+                return Ok(());
+            }
+            self.bot.trader.nonce = rpc.nonce(self.bot.trader.address).await?;
+        }
+        let batch = self.orders.wish(fair, random);
+        if !batch.is_empty() {
+            self.waits = ROUNDS_LOST;
+            let raw = self.bot.trader.sign(genesis::EXCHANGE, U256::ZERO, gas_of(&batch), batch.calldata()).0;
+            if !send(rpc, &mut self.bot, &[raw]).await? {
+                self.waits = 0;
+            }
+        }
+        Ok(())
+    }
 }
 
 struct TakerBot {
@@ -138,20 +176,13 @@ struct TakerBot {
     orders: Taker,
 }
 
-fn learn(update: &Update, makers: &mut [MakerBot]) {
-    for maker in makers {
-        maker.orders.learn(&update.changes);
-    }
-}
-
-/// Signs and sends; a refused transaction means our nonce is off, so it is read again.
-async fn send(rpc: &Rpc, bot: &mut Bot, wishes: Vec<Command>) -> Result<()> {
-    let raws: Vec<Bytes> =
-        wishes.iter().map(|wish| bot.trader.sign(genesis::EXCHANGE, U256::ZERO, GAS_LIMIT, abi::calldata(wish)).0).collect();
-    if rpc.send_raw(&raws).await?.iter().any(Result::is_err) {
+/// Sends; a refused transaction means our nonce is off, so it is read again. True if all were taken.
+async fn send(rpc: &Rpc, bot: &mut Bot, raws: &[Bytes]) -> Result<bool> {
+    let refused = rpc.send_raw(raws).await?.iter().any(Result::is_err);
+    if refused {
         bot.trader.nonce = rpc.nonce(bot.trader.address).await?;
     }
-    Ok(())
+    Ok(!refused)
 }
 
 /// Starts at the last trade's price, else at the listing's.

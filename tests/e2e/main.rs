@@ -2,6 +2,7 @@
 
 mod clients;
 mod harness;
+mod maker;
 mod parts;
 mod recovery;
 mod replay;
