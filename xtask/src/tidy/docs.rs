@@ -1,6 +1,9 @@
 //! Gate over the documents: what they tell the reader to open or to type must exist.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{Findings, Tree};
 
@@ -63,6 +66,30 @@ fn paths(tree: &Tree, document: &str, line: &str) -> Vec<String> {
     spans.chain(links).filter(|path| !there(path)).filter(|path| !made(path)).map(|path| format!("{path} does not exist")).collect()
 }
 
+/// The examples of the contract's document are its tests, one for one, and its gas figures those of the snapshot.
+pub fn examples(tree: &Tree) -> Findings {
+    let (document, tests, figures) = ("docs/contract.md", "contracts/test/Docs.t.sol", "contracts/snapshots/gas.json");
+    let text = tree.text(document);
+    let named = |text: &str, before: &str, after: char| -> BTreeSet<String> {
+        text.split(before).skip(1).filter_map(|rest| rest.split_once(after)).map(|(name, _)| format!("test_{name}")).collect()
+    };
+    let told = named(&text, "`test_", '`');
+    let tested = named(&tree.text(tests), "function test_", '(');
+    let mut findings: Vec<String> = told.difference(&tested).map(|name| format!("{document}: {name} is not in {tests}")).collect();
+    findings.extend(tested.difference(&told).map(|name| format!("{tests}: {name} is not in {document}")));
+    let costs: BTreeMap<String, u64> = if tree.has(figures) { serde_json::from_str(&tree.text(figures))? } else { BTreeMap::new() };
+    let missing = costs.iter().filter(|(_, gas)| !text.contains(&format!("| {} |", thousands(**gas))));
+    findings.extend(missing.map(|(name, gas)| format!("{document}: {name} costs {gas} gas: run `node contracts/gas.cjs --docs`")));
+    Ok(findings)
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let groups = digits.as_bytes()[first..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    std::iter::once(digits[..first].to_owned()).filter(|head| !head.is_empty()).chain(groups).collect::<Vec<_>>().join(",")
+}
+
 /// What a build or a run makes may be named without being there.
 fn made(path: &str) -> bool {
     ["web/dist", "web/node_modules", "contracts/out", "contracts/cache", "contracts/node_modules", "node/state"]
@@ -87,5 +114,16 @@ mod tests {
         planted(documents, &good, &[("README.md", "[old](docs/old.md)\n")], "docs/old.md");
         planted(documents, &good, &[("README.md", "```console\n$ cargo xtask tets\n```\n")], "cargo xtask tets");
         planted(documents, &good, &[("README.md", "```sh\nhifi start\n```\n")], "hifi start");
+    }
+
+    #[test]
+    fn examples_are_tests_and_gas_is_the_snapshots() {
+        let good = [
+            ("docs/contract.md", "> **Limit** (`test_limit`). 5 lots.\n\n| place | 1,054,912 | 60,000 |\n"),
+            ("contracts/test/Docs.t.sol", "function test_limit() public {}\n"),
+            ("contracts/snapshots/gas.json", "{\"place\": 1054912}"),
+        ];
+        planted(examples, &good, &[("contracts/test/Docs.t.sol", "function test_other() public {}\n")], "test_limit is not in");
+        planted(examples, &good, &[("contracts/snapshots/gas.json", "{\"place\": 54912}")], "place costs 54912 gas");
     }
 }

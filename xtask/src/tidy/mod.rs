@@ -23,7 +23,7 @@ use crate::run::{self, Count};
 type Findings = Result<Vec<String>>;
 type Gate = (&'static str, fn(&Tree) -> Findings);
 
-const GATES: [Gate; 14] = [
+const GATES: [Gate; 15] = [
     ("crate arrows point one way", arrows::crates),
     ("every crate takes the workspace's lints, unsafe is forbidden", arrows::lints),
     ("the order book knows no I/O, clock or async", arrows::pure),
@@ -38,6 +38,7 @@ const GATES: [Gate; 14] = [
     ("every scenario reads as one", tables::scenarios),
     ("every option of hifi.toml exists", tables::options),
     ("paths and commands in the documents exist", docs::documents),
+    ("the contract's document has the examples that are tested and the gas that is measured", docs::examples),
 ];
 
 /// The files of a checkout: what git would track, found by reading folders.
