@@ -2,11 +2,40 @@
 //! and afterwards REST, Postgres and the feed tell the same story.
 
 use crate::harness::{Up, folder, run, tape, text};
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use std::time::Duration;
+use tokio_tungstenite::{connect_async, tungstenite::Message};
+
+/// How long the feed may be silent before the test says that trades are missing.
+const SILENCE: Duration = Duration::from_secs(120);
 
 fn summary(tape: &std::path::Path) -> Value {
     let path = tape.with_extension("summary.json");
     serde_json::from_str(&std::fs::read_to_string(path).expect("the tape's summary")).expect("JSON")
+}
+
+/// Reads the native trades feed until it has told `count` trades; each as the reference writes it, "ticks,lots".
+async fn feed(url: String, count: usize, subscribed: tokio::sync::oneshot::Sender<()>) -> Vec<String> {
+    let (mut socket, _) = connect_async(&url).await.expect("the api's websocket");
+    socket.send(Message::text(r#"{"op":"sub","id":1,"channel":"trades"}"#)).await.expect("sent");
+    let mut subscribed = Some(subscribed);
+    let mut trades = Vec::new();
+    while trades.len() < count {
+        let message = tokio::time::timeout(SILENCE, socket.next()).await;
+        let message = message.unwrap_or_else(|_| panic!("the feed is silent after {} of {count} trades", trades.len()));
+        let Message::Text(message) = message.expect("an open feed").expect("a frame") else { continue };
+        let message: Value = serde_json::from_str(&message).expect("JSON");
+        assert_ne!(message["op"], "error", "{message}");
+        if let Some(subscribed) = subscribed.take() {
+            subscribed.send(()).expect("the test waits");
+        }
+        let told = message["data"].as_array().into_iter().flatten();
+        trades.extend(
+            told.map(|trade| format!("{},{}", trade["ticks"], trade["lots"].as_str().map_or(trade["lots"].to_string(), Into::into))),
+        );
+    }
+    trades
 }
 
 #[test]
@@ -17,6 +46,11 @@ fn the_tape_gives_the_reference_fills_and_everybody_agrees() {
     let path = dir.path().to_str().expect("utf-8");
     let up = Up::start(dir.path(), &["--no-demo"]);
     let fills_file = dir.path().join("fills.csv");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let (subscribed, ready) = tokio::sync::oneshot::channel();
+    let count = expected["fills"].as_u64().expect("a number") as usize;
+    let listening = runtime.spawn(feed(up.api_url.replacen("http", "ws", 1) + "/v1/ws", count, subscribed));
+    runtime.block_on(ready).expect("the feed answers");
     let output =
         run(&["replay", tape.to_str().expect("utf-8"), "--json", "--rpc", &up.rpc_url, "--fills", fills_file.to_str().expect("utf-8")]);
     assert!(output.status.success(), "{}", text(&output));
@@ -32,6 +66,9 @@ fn the_tape_gives_the_reference_fills_and_everybody_agrees() {
     assert_eq!(depth["asks"][0][0], price(&expected["best_ask"]));
 
     let csv = std::fs::read_to_string(&fills_file).expect("the fills");
+    let told = runtime.block_on(listening).expect("the feed is read to the end");
+    let reference: Vec<String> = csv.lines().skip(1).map(|line| line.split(',').skip(2).collect::<Vec<_>>().join(",")).collect();
+    assert_eq!(told, reference, "the feed tells the reference's fills in its order");
     let last = csv.lines().last().expect("a fill").split(',').collect::<Vec<_>>();
     let trades = up.get("/api/v3/trades?symbol=XBTUSD&limit=1000");
     assert_eq!(trades.as_array().map(Vec::len), expected["fills"].as_u64().map(|n| n as usize));
