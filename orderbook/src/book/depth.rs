@@ -14,7 +14,7 @@ pub struct DepthLevel {
 }
 
 impl Book {
-    /// The best `levels_max` prices of a side, best first.
+    /// The best `levels_max` prices of a side, best first, as stored: an expired order counts until somebody walks, prunes or cancels it.
     pub fn depth(&self, side: Side, levels_max: usize) -> Vec<DepthLevel> {
         let mut depth = Vec::with_capacity(levels_max.min(64));
         let mut next = self.best(side);

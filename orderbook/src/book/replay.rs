@@ -187,3 +187,96 @@ fn fills_between(key: LevelKey, level: &super::Level, after: LevelWord) -> Optio
     }
     Some(fills)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Market, Mode, TakenReason};
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    fn market() -> Market {
+        Market::from_cfg(MarketId(1), U256::from(1) << 240).expect("status 1")
+    }
+
+    /// Small numbers mostly, so that events often follow; else the ends of every width.
+    fn number(rng: &mut StdRng) -> u64 {
+        match rng.random_range(0..20) {
+            0 => rng.random(),
+            1 => u64::MAX,
+            2 => 1 << rng.random_range(0..64),
+            3 => (1 << rng.random_range(0..64)) - 1,
+            _ => rng.random_range(0..6),
+        }
+    }
+
+    fn event(rng: &mut StdRng, book: &Book) -> Event {
+        let ticks = if rng.random_bool(0.95) { rng.random_range(98..104) } else { number(rng) as u32 };
+        let side = if rng.random_bool(0.5) { Side::Bid } else { Side::Ask };
+        let market = MarketId(if rng.random_bool(0.99) { 1 } else { number(rng) as u32 });
+        let level = LevelKey { market, side, ticks: Ticks(ticks) };
+        let word = book.level_word(level);
+        let near = if rng.random_bool(0.6) { word.tail } else { word.head };
+        let order = OrderId { level, index: if rng.random_bool(0.8) { near } else { number(rng) } };
+        let (account, lots) = (AccountId(number(rng) as u32), Lots(number(rng)));
+        let known = book.order(order);
+        match rng.random_range(0..10) {
+            0..4 => Event::Placed { order, account, lots, expiry_s: number(rng) as u32, client: 0, mode: Mode(0) },
+            4..6 => {
+                let left = Lots(if rng.random_bool(0.6) { 0 } else { number(rng) });
+                let removed = known.map_or(lots, |order| Lots(order.left.0.wrapping_sub(left.0)));
+                let reason = if rng.random_bool(0.5) { ReduceReason::Expired } else { ReduceReason::Stp };
+                Event::Reduced { order, left, removed, reason }
+            }
+            6..8 => {
+                let account = known.map_or(account, |order| order.account);
+                Event::Claimed { order, account, lots: known.map_or(lots, |order| order.unclaimed), back: Lots(number(rng) & 3) }
+            }
+            8 => {
+                let emptied = LevelWord { tail: word.tail, head: word.tail, ..LevelWord::default() }.to_word();
+                let drawn = LevelWord { head: word.head + (number(rng) & 7), open: Lots(number(rng)), ..word }.to_word();
+                let flipped = word.to_word() ^ U256::from(1) << rng.random_range(0..256);
+                Event::LevelFill { level, word: [emptied, drawn, flipped, U256::from(number(rng))][rng.random_range(0..4)] }
+            }
+            _ => Event::Taken {
+                market,
+                account,
+                wanted: lots,
+                filled: lots,
+                client: 0,
+                mode: Mode(255),
+                reason: TakenReason::Stp,
+                quote_atoms: u128::MAX,
+                fee_atoms: u128::MAX,
+            },
+        }
+    }
+
+    /// Whatever the events say, the follower answers with an error and an unchanged book, or with a book it can go on from.
+    #[test]
+    fn no_stream_of_events_makes_it_panic() {
+        let seed = std::env::var("HIFI_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_122);
+        println!("HIFI_SEED={seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut followed, mut refused) = (0, 0);
+        for _ in 0..200 {
+            let mut book = Book::new(market());
+            for _ in 0..1_000 {
+                let event = event(&mut rng, &book);
+                let before = (refused % 50 == 0).then(|| format!("{book:?}"));
+                match book.replay(&event) {
+                    Ok(_) => followed += 1,
+                    Err(error) => {
+                        refused += 1;
+                        assert!(!error.to_string().is_empty());
+                        assert!(before.is_none_or(|before| before == format!("{book:?}")), "{event:?} was refused and left a trace");
+                    }
+                }
+                assert!(!book.crossed(), "{event:?} crossed the book");
+            }
+            assert!(book.depth(Side::Bid, usize::MAX).iter().all(|level| level.lots.0 > 0));
+            assert!(book.records().all(|(_, record)| record.lots <= Lots::MAX));
+        }
+        println!("{followed} followed, {refused} refused");
+        assert!(followed > 20_000 && refused > 20_000, "{followed} followed, {refused} refused");
+    }
+}
