@@ -15,16 +15,18 @@ import {Rejects} from "./libraries/Rejects.sol";
 import {SafeTransfer} from "./libraries/SafeTransfer.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 import {Store} from "./libraries/Store.sol";
+import {Swaps} from "./libraries/Swaps.sol";
 import {Taking} from "./libraries/Taking.sol";
 
 /// @title The entry points of the exchange
 /// @notice Each checks who calls and what, in the order of the design, then hands over to one library. No proxy, no immutables: a genesis file may carry the
-/// runtime code and set `owner`. Tokens move only in deposit and withdraw; trading calls no other contract.
+/// runtime code and set `owner`. Tokens move only in deposits, withdrawals and swaps; trading calls no other contract.
 contract Exchange is IExchange {
     uint256 private constant FIRST_ACCOUNT = 256;
     uint256 private constant ACCOUNTS = (1 << 31) - 256;
     uint256 private constant SALTS = 4;
     uint256 private constant VAULT_MAX = type(uint112).max;
+    uint256 private constant HOPS = 4;
 
     /// @dev The deployer has the owner role until it hands it over; a genesis file sets slot 0 instead.
     constructor() {
@@ -33,13 +35,7 @@ contract Exchange is IExchange {
 
     /// @dev One lock for all mutators, in transient storage; it is the only thing every call shares, and it ends with the transaction.
     modifier lock() {
-        assembly ("memory-safe") {
-            if tload(0) {
-                mstore(0, 0xb5dfd9e5) // Reentered()
-                revert(28, 4)
-            }
-            tstore(0, 1)
-        }
+        close();
         _;
         assembly ("memory-safe") {
             tstore(0, 0)
@@ -102,6 +98,37 @@ contract Exchange is IExchange {
     function execute(uint32 account, bytes calldata ops) external lock returns (bytes memory) {
         uint256 words = Ops.count(ops);
         return Ops.run(Agents.resolve(account, msg.sender), ops, words);
+    }
+
+    /// @inheritdoc IExchange
+    /// @dev Checked in this order: deadline, relayer, form of the batch, the signer's rights, nonce, signature.
+    function executeSigned(Batch calldata b, address signer, bytes calldata sig) external lock returns (bytes memory) {
+        if (block.timestamp > b.deadline) revert Expired();
+        if (b.relayer != address(0) && b.relayer != msg.sender) revert NotAuthorized();
+        uint256 words = Ops.count(b.ops);
+        Agents.Actor memory who = Agents.resolve(b.account, signer);
+        Signatures.batch(b, who.account, signer, sig);
+        return Ops.run(who, b.ops, words);
+    }
+
+    /// @inheritdoc IExchange
+    /// @dev Checked in this order: deadline, receiver, number of markets, token, what came in; then each hop.
+    function swapExactIn(address tokenIn, uint256 atoms, uint32[] calldata markets, uint256 minOut, address to, uint40 deadline, uint16 maxSteps)
+        external
+        payable
+        lock
+        returns (uint256 out)
+    {
+        if (block.timestamp > deadline) revert Expired();
+        if (to == address(0)) revert NotAuthorized();
+        if (markets.length == 0 || markets.length > HOPS) revert BadMarket();
+        uint256 first = Markets.numberOf(tokenIn);
+        atoms = receive_(tokenIn, atoms);
+        uint256 last;
+        (out, last) = Swaps.run(first, atoms, markets, Ops.stepsOf(maxSteps));
+        if (out < minOut) revert Slippage(out);
+        emit Swapped(msg.sender, to, uint24(first), uint24(last), atoms, out);
+        if (out != 0) SafeTransfer.send(address(uint160(Store.words().tokens[last])), to, out);
     }
 
     /// @notice Not for others: an operation of a batch that goes on after failures, in a call of its own, so that a failure leaves no trace. Carries the
@@ -263,12 +290,17 @@ contract Exchange is IExchange {
         }
     }
 
-    // TEMPORARY on branch m2: every stub below is replaced before this branch goes to main.
-
-    function executeSigned(Batch calldata, address, bytes calldata) external pure returns (bytes memory) { revert BadMode(); }
-    function swapExactIn(address, uint256, uint32[] calldata, uint256, address, uint40, uint16) external payable returns (uint256) { revert BadMode(); }
-
     // -------------------------------------------------------------------------------------------------------------------------------------- inside
+
+    function close() private {
+        assembly ("memory-safe") {
+            if tload(0) {
+                mstore(0, 0xb5dfd9e5) // Reentered()
+                revert(28, 4)
+            }
+            tstore(0, 1)
+        }
+    }
 
     /// @dev The sender must be the order's owner, or an agent that may cancel it.
     function authorize(uint256 named, Orders.Resting memory resting) private view {

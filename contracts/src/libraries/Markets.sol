@@ -103,7 +103,7 @@ library Markets {
         cfg |= addToken(quote_) << 24;
         Store.Layout storage s = Store.words();
         market = (s.counts & type(uint32).max) + 1;
-        if (market > type(uint32).max) revert IExchange.BadMarket();
+        if (market >= 1 << 31) revert IExchange.BadMarket(); // 2^31 + market is the account of its swaps
         s.counts += 1;
         s.cfg[market] = cfg;
         emit IExchange.MarketCreated(uint32(market), cfg);
