@@ -190,7 +190,8 @@ fn every_other_command_survives_the_wire() {
     for command in commands {
         let data = abi::calldata(&command);
         assert_eq!(abi::command_from_calldata(&data).as_ref(), Ok(&command));
-        assert!(abi::command_from_calldata(&data[..data.len() - 1]).is_err(), "a short {command:?} was read");
+        // A word less: the exchange itself does not ask for the padding behind bytes.
+        assert!(abi::command_from_calldata(&data[..data.len() - 32]).is_err(), "a short {command:?} was read");
         let native = matches!(command, Command::SwapExactIn { .. });
         assert_eq!(abi::value_atoms(&command), if native { U256::MAX } else { U256::ZERO });
     }
