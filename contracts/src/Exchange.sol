@@ -53,21 +53,26 @@ contract Exchange is IExchange {
         uint256 cfg = Store.words().cfg[market];
         if (cfg == 0) revert NoMarket();
         Agents.Actor memory who = Agents.resolve(account, msg.sender);
-        Order memory o;
-        o.cfg = cfg;
-        o.account = who.account;
-        o.acct = who.word;
-        o.rights = who.rights;
-        o.kind = Kind.PLACE;
-        o.market = market;
-        o.mode = mode;
-        o.side = mode & 1;
-        o.tick = tick;
-        o.lots = lots;
-        o.expiry = expiry;
-        o.cloid = cloid;
-        o.steps = Ops.stepsOf(maxSteps);
-        o.maxIn = Taking.UNBOUND;
+        Order memory o = Order({
+            account: who.account,
+            acct: who.word,
+            rights: who.rights,
+            kind: Kind.PLACE,
+            market: market,
+            cfg: cfg,
+            mode: mode,
+            side: mode & 1,
+            tick: tick,
+            lots: lots,
+            expiry: expiry,
+            cloid: cloid,
+            steps: Ops.stepsOf(maxSteps),
+            maxIn: Taking.UNBOUND,
+            minOut: 0,
+            replaced: 0,
+            isolate: 0,
+            result: 0
+        });
         Rejects.raise(Matching.place(o));
         id = o.result & type(uint104).max;
         filled = uint48(o.result >> 104);

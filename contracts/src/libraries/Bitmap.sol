@@ -101,7 +101,8 @@ library Bitmap {
 
     /// @notice The bit nearest the touch: lowest of asks (side 1), highest of bids.
     function pick(uint256 word, uint256 side) internal pure returns (uint256 bit) {
-        // Halving: at each step keep the upper half if it has a bit. A lowest bit is first made the only one.
+        // Halving: at each step keep the upper half if it has a bit. A lowest bit is first made the only one. The last eight bits go by a table: the first
+        // constant maps them to one of 32 places, the second has the answer of each (as in Solady's LibBit; tested on every bit).
         assembly ("memory-safe") {
             if side { word := and(word, sub(0, word)) }
             bit := shl(7, lt(0xffffffffffffffffffffffffffffffff, word))
@@ -109,9 +110,8 @@ library Bitmap {
             bit := or(bit, shl(5, lt(0xffffffff, shr(bit, word))))
             bit := or(bit, shl(4, lt(0xffff, shr(bit, word))))
             bit := or(bit, shl(3, lt(0xff, shr(bit, word))))
-            bit := or(bit, shl(2, lt(0xf, shr(bit, word))))
-            bit := or(bit, shl(1, lt(0x3, shr(bit, word))))
-            bit := or(bit, lt(0x1, shr(bit, word)))
+            let place := and(0x1f, shr(shr(bit, word), 0x8421084210842108cc6318c6db6d54be))
+            bit := or(bit, byte(place, 0x0706060506020504060203020504030106050205030304010505030400000000))
         }
     }
 }

@@ -68,11 +68,13 @@ library Ops {
         r.skip = peek(ops, 0) >> 248 == SKIP_FAILED;
         o.account = who.account;
         o.rights = who.rights;
+        uint256 first;
         uint256 memory_;
         assembly ("memory-safe") {
-            mstore(add(r, 96), add(results, 32)) // r.results
+            first := add(results, 32)
             memory_ := mload(0x40)
         }
+        r.results = first;
         for (uint256 i = 1; i < ops.length;) {
             uint256 word = peek(ops, i);
             uint256 kind = word >> 248;

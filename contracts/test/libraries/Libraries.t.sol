@@ -31,6 +31,17 @@ contract LibrariesTest is Base {
         }
     }
 
+    /// Every pattern of the last eight bits, which a table answers, wherever it lies.
+    function testPickOfEveryByte() public pure {
+        for (uint256 pattern = 1; pattern < 256; ++pattern) {
+            uint256 high = 7;
+            while (pattern >> high & 1 == 0) --high;
+            for (uint256 at = 0; at < 249; at += 31) {
+                eq(Bitmap.pick(pattern << at | ((1 << at) - 1) & 0xa5a5a5a5, 0), high + at, "highest");
+            }
+        }
+    }
+
     /// Set, clear, best and crossed against a list of ticks.
     function testBitmapAgainstAList(uint256 seed) public {
         // The exchange's layout begins at slot 0 of whoever runs the library: here that is this test, whose few fields above it never uses.
