@@ -2,7 +2,7 @@
 //! what it replaced. Called by the engine, which keeps that for the case that the operation fails, and by replay, which does not.
 //! Never judges: bounds and balances are the caller's.
 
-use super::{Book, Level, LevelWord, Order, Record, live_order};
+use super::{Book, BookSide, Level, LevelWord, Order, Record, live_order};
 use crate::{AccountId, LevelKey, Lots, OrderId};
 
 /// What one write replaced: [`Book::undo`] puts it back, the last write first.
@@ -21,20 +21,32 @@ enum What {
     Passed,
 }
 
-impl Book {
-    /// Sets one record (`None`: a hole) and its level's word; an empty level is tidied, its price listed or unlisted.
-    pub(crate) fn write(&mut self, id: OrderId, record: Option<Record>, word: LevelWord) -> Before {
-        let side = &mut self.sides[id.level.side as usize];
-        let level = side.levels.entry(id.level.ticks.0).or_default();
+impl BookSide {
+    /// Sets one record (`None`: a hole) and its level's word; an empty level is tidied, its price listed or unlisted. The level is the
+    /// side's at `ticks`, `to` says the record and the word, or that nothing is to be written.
+    fn write<T>(&mut self, id: OrderId, to: impl FnOnce(&Level) -> Option<(T, Option<Record>, LevelWord)>) -> Option<(T, Before)> {
+        let level = self.levels.get_mut(&id.level.ticks.0)?;
+        let (found, record, word) = to(level)?;
         let before = level.word;
-        level.word = word;
-        level.tidy();
+        level.word = word.tidied();
         let is_open = level.word.open.0 > 0;
         let replaced = level.put(id.index, record);
         if is_open != (before.open.0 > 0) {
-            side.prices.set(id.level.ticks, is_open);
+            self.prices.set(id.level.ticks, is_open);
         }
-        Before { level: id.level, word: before, what: What::Record(id.index, replaced) }
+        Some((found, Before { level: id.level, word: before, what: What::Record(id.index, replaced) }))
+    }
+}
+
+impl Book {
+    fn side(&mut self, key: LevelKey) -> &mut BookSide {
+        &mut self.sides[key.side as usize]
+    }
+
+    /// Sets one record of a used level during a walk: the level's word stays for the end of it.
+    pub(crate) fn set_record(&mut self, id: OrderId, record: Option<Record>) -> Before {
+        let written = self.side(id.level).write(id, |level| Some(((), record, level.word)));
+        written.expect("a walked level exists").1
     }
 
     /// Moves a used level's head on: live records it passed are filled now. Tidies and unlists an emptied level.
@@ -42,8 +54,7 @@ impl Book {
         let side = &mut self.sides[key.side as usize];
         let level = side.levels.get_mut(&key.ticks.0).expect("the caller has read this level");
         let before = level.word;
-        level.word = word;
-        level.tidy();
+        level.word = word.tidied();
         if word.head > before.head || level.word.open.0 == 0 {
             let live = level.live.split_off(&level.word.head);
             let passed = std::mem::replace(&mut level.live, live);
@@ -81,38 +92,50 @@ impl Book {
         }
     }
 
-    /// Appends an order to its level's queue; the caller has judged that there is room.
-    pub(crate) fn push(&mut self, key: LevelKey, record: Record) -> (OrderId, Before) {
-        let word = self.level_word(key);
-        let id = OrderId { level: key, index: word.tail };
-        (id, self.write(id, Some(record), word.pushed(&record)))
+    /// Appends an order to its level's queue. `None`: its indexes are used up, or the sum of its lots is full.
+    pub(crate) fn push(&mut self, key: LevelKey, record: Record) -> Option<(OrderId, Before)> {
+        let side = self.side(key);
+        let level = side.levels.entry(key.ticks.0).or_default();
+        let before = level.word;
+        if before.tail >= LevelWord::TAIL_MAX || before.open.0.checked_add(record.lots.0).is_none() {
+            return None;
+        }
+        level.word = before.pushed(&record);
+        level.live.insert(before.tail, record);
+        if before.open.0 == 0 {
+            side.prices.set(key.ticks, true);
+        }
+        let id = OrderId { level: key, index: before.tail };
+        Some((id, Before { level: key, word: before, what: What::Record(id.index, None) }))
     }
 
     /// Removes a live order; returns it as it was. `None`: it is not live.
     pub(crate) fn remove(&mut self, id: OrderId) -> Option<(Order, Before)> {
-        let level = self.level(id.level)?;
-        let order = live_order(id, level, level.live.get(&id.index)?);
-        let word = level.word.without(id.index, order.left);
-        Some((order, self.write(id, None, word)))
+        self.side(id.level).write(id, |level| {
+            let order = live_order(id, level, level.live.get(&id.index)?);
+            Some((order, None, level.word.without(id.index, order.left)))
+        })
     }
 
     /// Lets a live order expire: its record waits for a claim. Returns it as it was. `None`: it is not live.
     pub(super) fn skip(&mut self, id: OrderId) -> Option<Order> {
-        let level = self.level(id.level)?;
-        let record = *level.live.get(&id.index)?;
-        let order = live_order(id, level, &record);
-        let word = level.word.without(id.index, order.left);
-        self.write(id, Some(record.skipped(order.unclaimed)), word);
-        Some(order)
+        let written = self.side(id.level).write(id, |level| {
+            let record = level.live.get(&id.index)?;
+            let order = live_order(id, level, record);
+            Some((order, Some(record.skipped(order.unclaimed)), level.word.without(id.index, order.left)))
+        });
+        written.map(|(order, _)| order)
     }
 
     /// Takes `removed` lots out of a live order, fewer than are left.
     pub(crate) fn shrink(&mut self, id: OrderId, removed: Lots) -> Before {
-        let level = self.level(id.level).expect("a live order has a level");
-        let record = *level.live.get(&id.index).expect("the caller has read this order");
-        assert!(record.lots > removed, "order {id} of {} lots cannot shrink by {removed}", record.lots);
-        let word = LevelWord { open: level.word.open - removed, ..level.word };
-        self.write(id, Some(Record { lots: record.lots - removed, ..record }), word)
+        let written = self.side(id.level).write(id, |level| {
+            let record = level.live.get(&id.index)?;
+            assert!(record.lots > removed, "order {id} of {} lots cannot shrink by {removed}", record.lots);
+            let shrunk = Record { lots: record.lots - removed, ..*record };
+            Some(((), Some(shrunk), LevelWord { open: level.word.open - removed, ..level.word }))
+        });
+        written.expect("the caller has read this order").1
     }
 
     /// What a claim of the order would pay and refund now: account, lots, lots back. `None`: there is no such order.
@@ -129,11 +152,13 @@ impl Book {
     /// Takes an order's filled part out of the book: forgets a past record, or rebases a partly filled head by it. The caller has read
     /// that something is owed.
     pub(crate) fn claim(&mut self, id: OrderId) -> Before {
-        let level = self.level(id.level).expect("an order with something owed has a level");
-        let word = level.word;
-        let Some(record) = level.live.get(&id.index).copied() else { return self.write(id, None, word) };
-        let rebased = Record { lots: record.lots - word.head_filled, ..record };
-        self.write(id, Some(rebased), LevelWord { head_filled: Lots(0), ..word })
+        let written = self.side(id.level).write(id, |level| {
+            let word = level.word;
+            let Some(record) = level.live.get(&id.index) else { return Some(((), None, word)) };
+            let rebased = Record { lots: record.lots - word.head_filled, ..*record };
+            Some(((), Some(rebased), LevelWord { head_filled: Lots(0), ..word }))
+        });
+        written.expect("an order with something owed has a level").1
     }
 }
 

@@ -138,11 +138,6 @@ impl Level {
         if index == self.word.head { self.word.head_filled } else { Lots(0) }
     }
 
-    /// Resets the word of an emptied level.
-    pub fn tidy(&mut self) {
-        self.word = self.word.tidied();
-    }
-
     /// The law of a level; names the clause that is broken.
     pub fn check(&self) -> Result<(), &'static str> {
         let LevelWord { tail, head, head_filled, open, expiry_min_s } = self.word;

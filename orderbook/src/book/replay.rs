@@ -92,8 +92,8 @@ impl Book {
             let (bid, ask) = if side == Side::Bid { (ticks, best) } else { (best, ticks) };
             return Err(ReplayError::Crossed { bid, ask });
         }
-        self.push(order.level, Record { account, lots, aux: expiry_s as u64, skipped: false });
-        Ok(())
+        let placed = self.push(order.level, Record { account, lots, aux: expiry_s as u64, skipped: false });
+        placed.map(|_| ()).ok_or(ReplayError::BadLots { order, lots })
     }
 
     fn reduced(&mut self, order: OrderId, left: Lots, removed: Lots, reason: ReduceReason) -> Result<(), ReplayError> {

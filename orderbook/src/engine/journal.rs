@@ -110,9 +110,9 @@ impl Engine {
         self.journal.push(Undo::Book(market, before));
     }
 
-    /// Sets a record and the word of its level.
-    pub(super) fn write_order(&mut self, id: OrderId, record: Option<Record>, word: LevelWord) {
-        let before = self.books[id.level.market.0 as usize - 1].write(id, record, word);
+    /// Sets a record during a walk; the level's word is stored when the walk ends.
+    pub(super) fn set_record(&mut self, id: OrderId, record: Option<Record>) {
+        let before = self.books[id.level.market.0 as usize - 1].set_record(id, record);
         self.note(id.level.market, before);
     }
 

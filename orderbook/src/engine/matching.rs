@@ -256,12 +256,8 @@ impl Engine {
     /// Puts `lots` at the tail of a level and moves their escrow out of the free balance.
     fn rest(&mut self, account: AccountId, wish: &Wish, ticks: Ticks, lots: Lots, call: &mut Call) -> Result<OrderId, Reject> {
         let key = LevelKey { market: wish.market, side: wish.mode.side(), ticks };
-        let book = &mut self.books[wish.market.0 as usize - 1];
-        let word = book.level_word(key);
-        if word.tail == LevelWord::TAIL_MAX || word.open.0.checked_add(lots.0).is_none() {
-            return Err(Reject::LevelFull);
-        }
-        let (order, before) = book.push(key, Record { account, lots, aux: wish.expiry_s as u64, skipped: false });
+        let record = Record { account, lots, aux: wish.expiry_s as u64, skipped: false };
+        let (order, before) = self.books[wish.market.0 as usize - 1].push(key, record).ok_or(Reject::LevelFull)?;
         self.note(wish.market, before);
         self.escrow(account, key, lots)?;
         if wish.mode.tracked() {
@@ -387,12 +383,6 @@ impl Engine {
         walk.word.open = walk.word.open - removed;
         call.events.push(Event::Reduced { order, left: left - removed, removed, reason: ReduceReason::Stp });
         self.pay(order, record.account, Lots(0), removed)
-    }
-
-    /// Sets a record during a walk; the level's word is stored when the walk ends.
-    fn set_record(&mut self, order: OrderId, record: Option<Record>) {
-        let word = self.books[order.level.market.0 as usize - 1].level_word(order.level);
-        self.write_order(order, record, word);
     }
 
     /// Stores the word a level was walked to, if it changed.
