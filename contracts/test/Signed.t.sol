@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IExchange} from "../src/interfaces/IExchange.sol";
 import {Base} from "./Base.sol";
+import {Batches} from "./Batches.sol";
 import {Vm} from "./Vm.sol";
 
 /// @notice Signs as wallets do: types, domain and digest are written out here, not taken from the contract.
@@ -36,13 +37,13 @@ abstract contract Signing is Base {
 
     /// The mirror image of a signature: valid for the curve, made without the key.
     function mirror(bytes memory sig) internal pure returns (bytes memory) {
-        (bytes32 r, bytes32 s) = (word(sig, 0), word(sig, 32));
+        (bytes32 r, bytes32 s) = (wordAt(sig, 0), wordAt(sig, 32));
         return abi.encodePacked(r, ORDER - uint256(s), uint8(sig[64]) == 27 ? uint8(28) : uint8(27));
     }
 
-    function word(bytes memory data, uint256 at_) internal pure returns (bytes32 w) {
+    function wordAt(bytes memory data, uint256 offset) internal pure returns (bytes32 w) {
         assembly ("memory-safe") {
-            w := mload(add(add(data, 32), at_))
+            w := mload(add(add(data, 32), offset))
         }
     }
 }
@@ -173,7 +174,7 @@ contract SignedTest is Signing {
         bytes memory sig = sign(KEY, here(), contentOf(g));
         refused(IExchange.BadSignature.selector, g, "");
         refused(IExchange.BadSignature.selector, g, bytes.concat(sig, hex"00"));
-        refused(IExchange.BadSignature.selector, g, abi.encodePacked(word(sig, 0), word(sig, 32))); // 64 bytes
+        refused(IExchange.BadSignature.selector, g, abi.encodePacked(wordAt(sig, 0), wordAt(sig, 32))); // 64 bytes
     }
 
     // ------------------------------------------------------------------------------------------------------------------------------------- nonces
@@ -251,6 +252,269 @@ contract SignedTest is Signing {
         }
         wallet.turn(0);
         x.approveAgentSigned(g, "");
+    }
+}
+
+/// @notice Signed batches. A is the account of KEY; AGENT_KEY signs as an agent; B is a stranger.
+contract SignedBatchTest is Signing, Batches {
+    uint256 constant KEY = 0xa11ce;
+    uint256 constant AGENT_KEY = 0xb07;
+    uint32 constant A = 300;
+    uint32 constant B = 301;
+    address constant RELAYER = address(0x4e1a);
+    address internal owner;
+    address internal agent;
+
+    function setUp() public override {
+        super.setUp();
+        enrol(A);
+        enrol(B);
+        owner = vm.addr(KEY);
+        agent = vm.addr(AGENT_KEY);
+        set(7, A, uint160(owner));
+        set(6, uint160(owner), A);
+        vm.warp(1000);
+    }
+
+    /// A bids 5 at 90, by anyone, until 1000, nonce 5.
+    function batch() internal view returns (IExchange.Batch memory) {
+        return IExchange.Batch(A, 5, 1000, address(0), bytes.concat(ops(false), opPlace(POST_ONLY, 90, 5)));
+    }
+
+    function send(IExchange.Batch memory b, uint256 key) internal returns (bytes memory) {
+        bytes memory sig = sign(key, here(), contentOf(b));
+        vm.prank(RELAYER);
+        return x.executeSigned(b, vm.addr(key), sig);
+    }
+
+    /// Refused, and nothing rests, no nonce is used.
+    function refused(bytes4 reason, IExchange.Batch memory b, address signer, bytes memory sig) internal {
+        uint256 nonces = get(14, uint256(A) << 56);
+        vm.expectRevert(err(reason));
+        vm.prank(RELAYER);
+        x.executeSigned(b, signer, sig);
+        isLevel(BID, 90, 0, 0, 0, 0);
+        eq(get(14, uint256(A) << 56), nonces, "nonces");
+    }
+
+    function approve(uint40 expiry, uint16 perms, uint96 cap, uint32 only) internal {
+        vm.prank(owner);
+        x.approveAgent(A, agent, expiry, perms, cap, [only, 0, 0]);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------------------------ batches
+
+    function testExecuteSigned() public {
+        vm.recordLogs();
+        bytes memory results = send(batch(), KEY);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        uint256 id = levelId(market, BID, 90) << 40;
+        eq(word(results, 0), id | 1 << 152, "as of execute");
+        isLevel(BID, 90, 1, 0, 0, 5);
+        eq(record(id), uint256(A) << 48 | 5, "the account's own order");
+        eq(get(14, uint256(A) << 56), 1 << 5, "nonce bit");
+        isLog(logs[0], IExchange.Signed.selector, abi.encode(A, owner), abi.encode(5));
+    }
+
+    /// Account 0 is the signer's first, not the relayer's.
+    function testAccountZeroIsTheSigners() public {
+        IExchange.Batch memory b = batch();
+        b.account = 0;
+        bytes memory sig = sign(KEY, here(), contentOf(b));
+        vm.prank(ownerOf(B)); // who has an account of its own
+        x.executeSigned(b, owner, sig);
+        eq(record(levelId(market, BID, 90) << 40) >> 48, A, "A's order");
+        eq(get(14, uint256(A) << 56), 1 << 5, "A's nonce");
+    }
+
+    function testBatchIsNotReplayed() public {
+        IExchange.Batch memory b = batch();
+        send(b, KEY);
+        bytes memory sig = sign(KEY, here(), contentOf(b));
+        vm.expectRevert(err(IExchange.NonceUsed.selector));
+        x.executeSigned(b, owner, sig);
+        b.account = 0; // the same account by another name has the same nonces
+        sig = sign(KEY, here(), contentOf(b));
+        vm.expectRevert(err(IExchange.NonceUsed.selector));
+        x.executeSigned(b, owner, sig);
+    }
+
+    function testBatchIsNotReplayedElsewhere() public {
+        IExchange.Batch memory b = batch();
+        bytes32 content = contentOf(b);
+        refused(IExchange.BadSignature.selector, b, owner, sign(KEY, domainOf("hifi Exchange", block.chainid + 1, address(x)), content));
+        refused(IExchange.BadSignature.selector, b, owner, sign(KEY, domainOf("hifi Exchange", block.chainid, address(0xe2)), content));
+        bytes memory sig = sign(KEY, here(), content);
+        vm.chainId(4242);
+        refused(IExchange.BadSignature.selector, b, owner, sig);
+    }
+
+    function testMalleableBatchIsRefused() public {
+        IExchange.Batch memory b = batch();
+        bytes memory sig = sign(KEY, here(), contentOf(b));
+        refused(IExchange.BadSignature.selector, b, owner, mirror(sig));
+        vm.prank(RELAYER);
+        x.executeSigned(b, owner, sig);
+        vm.expectRevert(err(IExchange.NonceUsed.selector)); // it would not run again even so
+        x.executeSigned(b, owner, mirror(sig));
+    }
+
+    function testDeadline() public {
+        IExchange.Batch memory b = batch();
+        bytes memory sig = sign(KEY, here(), contentOf(b));
+        vm.warp(1001);
+        refused(IExchange.Expired.selector, b, owner, sig);
+        vm.warp(1000);
+        send(b, KEY); // the last second
+    }
+
+    function testWrongRelayer() public {
+        IExchange.Batch memory b = batch();
+        b.relayer = ownerOf(B);
+        bytes memory sig = sign(KEY, here(), contentOf(b));
+        refused(IExchange.NotAuthorized.selector, b, owner, sig);
+        vm.expectRevert(err(IExchange.NotAuthorized.selector));
+        vm.prank(owner); // not even the signer
+        x.executeSigned(b, owner, sig);
+        vm.prank(ownerOf(B));
+        x.executeSigned(b, owner, sig);
+    }
+
+    function testEveryFieldOfABatchIsSigned() public {
+        bytes memory sig = sign(KEY, here(), contentOf(batch()));
+        IExchange.Batch[4] memory changed = [batch(), batch(), batch(), batch()];
+        changed[0].nonce = 6;
+        changed[1].deadline = 1001;
+        changed[2].relayer = RELAYER;
+        changed[3].ops = bytes.concat(ops(false), opPlace(POST_ONLY, 90, 6));
+        for (uint256 i = 0; i < 4; ++i) {
+            refused(IExchange.BadSignature.selector, changed[i], owner, sig);
+        }
+        IExchange.Batch memory other = batch();
+        other.account = 0; // the same account, but not what was signed
+        refused(IExchange.BadSignature.selector, other, owner, sig);
+    }
+
+    function testWrongSigner() public {
+        IExchange.Batch memory b = batch();
+        refused(IExchange.BadSignature.selector, b, owner, sign(AGENT_KEY, here(), contentOf(b))); // named one, signed by another
+        bytes memory sig = sign(AGENT_KEY, here(), contentOf(b));
+        refused(IExchange.NotAuthorized.selector, b, agent, sig); // who has no rights over A
+        refused(IExchange.NotAuthorized.selector, b, address(0), new bytes(65)); // what a failed recovery answers
+        b.account = 4711; // an account nobody has is owned by address 0
+        refused(IExchange.BadSignature.selector, b, address(0), new bytes(65));
+        refused(IExchange.BadSignature.selector, b, address(0), "");
+    }
+
+    /// The exchange is no signer, whatever its own answer to a call would be.
+    function testTheExchangeSignsNothing() public {
+        set(7, A, uint160(address(x)));
+        refused(IExchange.BadSignature.selector, batch(), address(x), "");
+        refused(IExchange.BadSignature.selector, batch(), address(x), new bytes(416));
+    }
+
+    function testMalformedBatch() public {
+        IExchange.Batch memory b = batch();
+        b.ops = hex"0063";
+        refused(IExchange.BadOps.selector, b, owner, sign(KEY, here(), contentOf(b)));
+    }
+
+    /// A failure of an operation takes the nonce back too, so the batch may be sent again; with SKIP_FAILED the batch has run.
+    function testABatchThatFailsKeepsItsNonce() public {
+        ask(B, 80, 5);
+        IExchange.Batch memory b = batch();
+        bytes memory sig = sign(KEY, here(), contentOf(b));
+        vm.expectRevert(abi.encodeWithSelector(IExchange.WouldCross.selector, 80));
+        x.executeSigned(b, owner, sig);
+        eq(get(14, uint256(A) << 56), 0, "not used");
+        cancel(B, levelId(market, ASK, 80) << 40);
+        x.executeSigned(b, owner, sig);
+        ask(B, 95, 5);
+        b.nonce = 6;
+        b.ops = bytes.concat(ops(true), opPlace(POST_ONLY, 95, 5));
+        isRefused(send(b, KEY), 0, IExchange.WouldCross.selector);
+        eq(get(14, uint256(A) << 56), 1 << 5 | 1 << 6, "used");
+    }
+
+    function testCancelledNonceStopsABatchUnderWay() public {
+        vm.prank(owner);
+        x.cancelNonces(A, 0, 1 << 5);
+        refused(IExchange.NonceUsed.selector, batch(), owner, sign(KEY, here(), contentOf(batch())));
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------------------------- agents
+
+    /// An agent signs with the rights it has as a sender, no more.
+    function testAgentSignsWithinItsRights() public {
+        IExchange.Batch memory b = batch();
+        bytes memory sig = sign(AGENT_KEY, here(), contentOf(b));
+        bytes4 no = IExchange.NotAuthorized.selector;
+        approve(2000, 2 | 4 | 8, 0, 0); // all but PLACE
+        refused(no, b, agent, sig);
+        approve(2000, 1, 0, 2); // another market
+        refused(no, b, agent, sig);
+        approve(1000, 1, 0, 0); // living while now < expiry
+        refused(no, b, agent, sig);
+        approve(2000, 1, 4499, 0); // 5 lots at 900
+        refused(IExchange.OverCap.selector, b, agent, sig);
+        approve(2000, 1, 4500, 0);
+        send(b, AGENT_KEY);
+        isLevel(BID, 90, 1, 0, 0, 5);
+        eq(get(14, uint256(A) << 56), 1 << 5, "the account's nonces are one set");
+        refuseNonce(b);
+    }
+
+    /// What the agent used up, the owner cannot use, and the other way round.
+    function refuseNonce(IExchange.Batch memory b) internal {
+        bytes memory sig = sign(KEY, here(), contentOf(b));
+        vm.expectRevert(err(IExchange.NonceUsed.selector));
+        x.executeSigned(b, owner, sig);
+    }
+
+    /// What an agent signed before it was revoked is void.
+    function testRevokedAgentsBatchIsVoid() public {
+        approve(2000, 1, 0, 0);
+        IExchange.Batch memory b = batch();
+        bytes memory sig = sign(AGENT_KEY, here(), contentOf(b));
+        approve(0, 0, 0, 0);
+        refused(IExchange.NotAuthorized.selector, b, agent, sig);
+    }
+
+    /// The rights are asked for each operation of a batch; in one that goes on the others run.
+    function testAgentsBatchIsJudgedByOperation() public {
+        approve(2000, 1, 0, 0);
+        IExchange.Batch memory b = batch();
+        b.ops = bytes.concat(ops(true), opPlace(IOC, 90, 5), opPlace(POST_ONLY, 90, 5), opSchedule(2000));
+        bytes memory results = send(b, AGENT_KEY);
+        isRefused(results, 0, IExchange.NotAuthorized.selector);
+        eq(word(results, 1), levelId(market, BID, 90) << 40 | 1 << 152, "rests");
+        isRefused(results, 2, IExchange.NotAuthorized.selector);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------------------------------ wallets
+
+    /// A contract as owner: it answers for each digest, and cannot act from inside its answer.
+    function testWalletSignsABatch() public {
+        Wallet wallet = new Wallet(x);
+        set(7, A, uint160(address(wallet)));
+        IExchange.Batch memory b = batch();
+        refused(IExchange.BadSignature.selector, b, address(wallet), "");
+        wallet.agree(keccak256(abi.encodePacked("\x19\x01", here(), contentOf(b))), "sig");
+        x.executeSigned(b, address(wallet), "sig");
+        isLevel(BID, 90, 1, 0, 0, 5);
+        vm.expectRevert(err(IExchange.NonceUsed.selector));
+        x.executeSigned(b, address(wallet), "sig");
+    }
+
+    /// A key whose address also has code (EIP-7702): the key is asked first.
+    function testKeyOfAnAddressWithCode() public {
+        vm.etch(owner, hex"fe");
+        send(batch(), KEY);
+        isLevel(BID, 90, 1, 0, 0, 5);
+    }
+
+    function testFuzz_anyOtherSignatureIsRefused(bytes32 r, bytes32 s, uint8 v) public {
+        refused(IExchange.BadSignature.selector, batch(), owner, abi.encodePacked(r, s, v));
     }
 }
 
