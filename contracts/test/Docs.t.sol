@@ -14,6 +14,8 @@ contract DocsTest is Base {
     address private constant AGENT = address(0xa6e47);
     address private constant STRANGER = address(0x57a);
 
+    uint256 private takeWithoutHoles; // gas
+
     uint8 private constant SLIDE = 2 << 1;
     uint8 private constant TRACK = 128;
     uint24 private constant AT = 160_000;
@@ -308,6 +310,28 @@ contract DocsTest is Base {
         uint256 word = uint256(3) << 216 | 1 << 176 | uint256(2) << 128 | 7 << 64;
         isLog(logs[0], IExchange.LevelFill.selector, abi.encode(levelId(market, ASK, AT)), abi.encode(word));
         isLog(logs[1], IExchange.Taken.selector, abi.encode(market, T), abi.encode(5 | 5 << 48 | uint256(IOC) << 160, 8_000_000, 4000));
+    }
+
+    function test_holes() public {
+        uint256 spent_;
+        uint256[20] memory gone;
+        for (uint256 holes = 0; holes < 2; ++holes) {
+            market = x.createMarket(address(base), address(quote), 10, 1e15, 1, 500, -100, 0, 1);
+            ask(A, AT + 1, 1); // the side stays in use
+            ask(A, AT, 1);
+            for (uint256 i = 0; i < 20 * holes; ++i) {
+                gone[i] = ask(B, AT, 1);
+                if (i == 3) spent_ = lastGas;
+            }
+            ask(A, AT, 9);
+            for (uint256 i = 0; i < 20 * holes; ++i) {
+                cancel(B, gone[i]);
+                if (i == 3) require(spent_ + lastGas > 95_000, "what making a hole costs");
+            }
+            buy(T, AT, 2);
+            if (holes == 1) require(lastGas - takeWithoutHoles <= 20 * 1900, "what passing one costs");
+            takeWithoutHoles = lastGas;
+        }
     }
 
     function test_quote() public {
