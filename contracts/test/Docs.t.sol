@@ -13,6 +13,7 @@ contract DocsTest is Base {
     uint32 private constant T = 305;
     address private constant AGENT = address(0xa6e47);
     address private constant STRANGER = address(0x57a);
+    uint256 private constant KEY = 0xb0b;
 
     uint256 private takeWithoutHoles; // gas
 
@@ -228,6 +229,55 @@ contract DocsTest is Base {
         vm.expectRevert(err(reason));
         vm.prank(AGENT);
         x.place(A, market, mode, AT, lots, 0, 0, 0);
+    }
+
+    function test_signed() public {
+        vm.warp(900);
+        uint32 account = 777;
+        set(7, account, uint160(vm.addr(KEY)));
+        set(8, uint256(account) << 24 | 2, 1e18);
+        IExchange.Batch memory b = IExchange.Batch(account, 5, 1000, address(0), bytes.concat(hex"00", placing(ASK | POST_ONLY, AT, 1, 0)));
+        bytes memory sig = signature(b);
+        vm.prank(STRANGER);
+        x.executeSigned(b, vm.addr(KEY), sig);
+        eq(record(levelId(market, ASK, AT) << 40) >> 48, account, "it rests");
+        vm.expectRevert(err(IExchange.NonceUsed.selector));
+        x.executeSigned(b, vm.addr(KEY), sig);
+        b.nonce = 6;
+        sig = signature(b);
+        vm.warp(1001);
+        vm.expectRevert(err(IExchange.Expired.selector));
+        x.executeSigned(b, vm.addr(KEY), sig);
+    }
+
+    function signature(IExchange.Batch memory b) private view returns (bytes memory) {
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("hifi Exchange"),
+                keccak256("1"),
+                block.chainid,
+                address(x)
+            )
+        );
+        bytes32 kind = keccak256("Batch(uint32 account,uint64 nonce,uint40 deadline,address relayer,bytes ops)");
+        bytes32 hash = keccak256(abi.encode(kind, b.account, b.nonce, b.deadline, b.relayer, keccak256(b.ops)));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(KEY, keccak256(abi.encodePacked(hex"1901", domain, hash)));
+        return abi.encodePacked(r, s, v);
+    }
+
+    function test_swap() public {
+        bid(A, AT, 10);
+        base.mint(STRANGER, 55e14);
+        vm.prank(STRANGER);
+        base.approve(address(x), 55e14);
+        uint32[] memory way = new uint32[](1);
+        way[0] = market;
+        vm.prank(STRANGER);
+        uint256 out = x.swapExactIn(address(base), 55e14, way, 0, STRANGER, type(uint40).max, 0);
+        eq(out, 7_996_000, "out");
+        eq(quote.balanceOf(STRANGER), 7_996_000, "sent");
+        eq(base.balanceOf(STRANGER), 5e14, "change");
     }
 
     function test_conditional() public {
