@@ -149,6 +149,7 @@ interface IExchange {
     /// 07 LADDER market 4, mode 1, tick 3, step 2 (signed), expiry 4, cloid 8, n 1, then n x lots 6: n words as PLACE; lots 0 leaves a rung out.
     /// 08 CANCEL_UP_TO market 4, side 1, tick 3, maxSteps 2: orders 0-15, lots 16-79. 09 CANCEL_CLOID cloid 8, until 5: as CANCEL. 0a SCHEDULE at 5: 0.
     /// reason: 0 FILLED, 1 LIMIT, 2 STEPS, 3 STP, 4 BUDGET. maxIn and minOut are atoms, maxIn with the fee (2^128-1: all that is free), minOut net of it.
+    /// @param account an account of the sender, or one it is an agent of
     /// @param ops flags (bit 0 SKIP_FAILED: a failed operation logs `Rejected` and the batch goes on; else it reverts all), then operations: a kind byte and
     /// its fields, big-endian, unpadded
     /// @return results a word each operation (a rung each for LADDER): what it gave, or bit 255 with the error's selector in 0-31

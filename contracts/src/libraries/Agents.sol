@@ -73,6 +73,7 @@ library Agents {
         return markets & m == market || markets >> 32 & m == market || markets >> 64 == market;
     }
 
+    /// @notice Whether the rights allow to take back, reduce or claim orders of this market.
     function mayCancel(uint256 rights, uint256 market) internal pure returns (bool) {
         return may(rights, CANCEL, market);
     }
