@@ -105,6 +105,14 @@ impl Engine {
         self.domain = Some(signed::Domain { chain_id, exchange });
     }
 
+    /// Takes over a book that was read elsewhere, in the place of its market's own; ignored if there is no such market.
+    /// Balances are as they were.
+    pub fn restore_book(&mut self, book: Book) {
+        if let Some(own) = self.book_mut(book.market().id) {
+            *own = book;
+        }
+    }
+
     /// Does one command of `caller` at block time `now_s` (seconds); returns its events in the order of the contract's logs.
     /// A refused command changes nothing.
     ///

@@ -6,9 +6,15 @@ mod play;
 
 pub use play::{Exchange, Failure, bless, play};
 
-use crate::{Side, Ticks};
-use alloy_primitives::{Address, U256, keccak256};
+/// The chain and contract that scenarios sign for.
+pub const DOMAIN: signed::Domain = signed::Domain { chain_id: 1, exchange: address!("0x4f00000000000000000000000000000000000001") };
 
+use crate::{Side, Ticks, signed};
+use alloy_primitives::{Address, B256, U256, address, hex, keccak256};
+use secp256k1::{Message, SECP256K1, SecretKey};
+
+/// A deadline nobody misses.
+const DEADLINE_S: u64 = (1 << 40) - 1;
 /// Longest scenario, in lines.
 const LINES_MAX: usize = 1_000;
 
@@ -21,7 +27,7 @@ pub struct Scenario {
     pub steps: Vec<Step>,
 }
 
-/// `market BASE QUOTE tick Q lot B min L taker F maker M`, each number optional: 1, 1, 1, 0, 0.
+/// `market BASE QUOTE tick Q lot B min L taker F maker M ttl T status S`, each number optional: 1, 1, 1, 0, 0, 0, 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketLine {
     pub base: String,
@@ -31,6 +37,7 @@ pub struct MarketLine {
     pub lots_min: u32,
     pub taker_fee_ppm: u16,
     pub maker_fee_ppm: i16,
+    pub min_ttl_s: u8,
     pub status: u8,
 }
 
@@ -49,6 +56,10 @@ pub struct Step {
 pub enum Action {
     /// `by` sends it; `account` is whose account it names.
     Do { by: String, account: String, deed: Deed },
+    /// `now N`: the clock stands at this second, from 1,000 on.
+    Now { now_s: u64 },
+    /// `tail SIDE TICKS N [in MARKET]`: the level had N orders that are gone; at the end of its indexes it is full.
+    Tail { market: u32, side: Side, ticks: Ticks, tail: u64 },
     /// `book: ...` or `book 2: ...`: the drawn book of a market must be this.
     Book { market: u32, drawn: String },
     /// `balance NAME: 5 ETH, 7 USDC, due 1 USDC`: free atoms, and fees due.
@@ -101,6 +112,125 @@ pub enum Deed {
         market: u32,
         status: u8,
     },
+    /// A market order; only in batches. `in_max_atoms` and `out_min_atoms` as in `Operation::Take`.
+    Take {
+        market: u32,
+        mode: u8,
+        limit: Ticks,
+        lots: u64,
+        in_max_atoms: u128,
+        out_min_atoms: u128,
+        deadline_s: u32,
+        client: u64,
+        steps_max: u16,
+    },
+    Replace {
+        order: Name,
+        mode: u8,
+        lots: u64,
+        ticks: Ticks,
+        expiry_s: u32,
+        client: u64,
+        steps_max: u16,
+    },
+    Ladder {
+        market: u32,
+        mode: u8,
+        ticks: Ticks,
+        step: i16,
+        expiry_s: u32,
+        client: u64,
+        lots: Vec<u64>,
+    },
+    CancelUpTo {
+        market: u32,
+        side: Side,
+        ticks: Ticks,
+        steps_max: u16,
+    },
+    CancelClient {
+        client: u64,
+        until_s: u64,
+    },
+    Schedule {
+        at_s: u64,
+    },
+    /// Several of the above, and places, cancels, reduces and claims, in one transaction.
+    Batch {
+        skip_failed: bool,
+        deeds: Vec<Deed>,
+    },
+    /// Raw bytes of a batch.
+    Ops(Vec<u8>),
+    /// A batch that `signer` signed for `account`.
+    Relay {
+        account: String,
+        signer: String,
+        nonce: u64,
+        deadline_s: u64,
+        relayer: Option<String>,
+        /// Signed over something else.
+        forged: bool,
+        batch: Box<Deed>,
+    },
+    Agent(AgentLine),
+    /// An agent's rights, signed by the owner of `account`.
+    Grant {
+        account: String,
+        nonce: u64,
+        deadline_s: u64,
+        forged: bool,
+        agent: AgentLine,
+    },
+    Nonces {
+        word: u64,
+        mask: U256,
+    },
+    Poke {
+        account: String,
+        orders: Vec<Name>,
+    },
+    Prune {
+        market: u32,
+        side: Side,
+        ticks: Ticks,
+        steps_max: u16,
+    },
+    Sweep {
+        token: String,
+        accounts: Vec<String>,
+    },
+    Tier {
+        account: String,
+        tier: u8,
+    },
+    Role {
+        role: u8,
+        who: String,
+    },
+    Swap {
+        atoms: U256,
+        token: String,
+        markets: Vec<u32>,
+        out_min: U256,
+        to: String,
+        deadline_s: u64,
+        steps_max: u16,
+    },
+    Permit {
+        atoms: U256,
+        token: String,
+    },
+}
+
+/// `agent NAME perms N until N [cap N] [markets A B C]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentLine {
+    pub agent: String,
+    pub perms: u16,
+    pub expiry_s: u64,
+    pub cap_atoms: u128,
+    pub markets: [u32; 3],
 }
 
 /// Which order is meant.
@@ -121,9 +251,23 @@ pub struct ParseError {
     pub text: String,
 }
 
-/// The address a trader of this name sends from. `owner` owns the exchange.
+/// The key of a trader of this name: worth nothing, since everybody can compute it.
+fn key(name: &str) -> SecretKey {
+    SecretKey::from_byte_array(keccak256(format!("trader {name}")).0).expect("a hash is a key")
+}
+
+/// The address a trader of this name sends from. `owner` owns the exchange, `nobody` is address 0.
 pub fn trader(name: &str) -> Address {
-    Address::from_slice(&keccak256(format!("trader {name}"))[12..])
+    if name == "nobody" {
+        return Address::ZERO;
+    }
+    Address::from_slice(&keccak256(&key(name).public_key(SECP256K1).serialize_uncompressed()[1..])[12..])
+}
+
+/// A trader's signature, 65 bytes.
+pub fn sign(name: &str, hash: B256) -> Vec<u8> {
+    let (id, compact) = SECP256K1.sign_ecdsa_recoverable(Message::from_digest(hash.0), &key(name)).serialize_compact();
+    [&compact[..], &[27 + i32::from(id) as u8]].concat()
 }
 
 /// The address of a token of this name; `COIN` is the native coin.
@@ -162,6 +306,10 @@ pub fn parse(text: &str) -> Result<Scenario, ParseError> {
         }
         let action = if text.starts_with("book") {
             book_line(text).map_err(fail)?
+        } else if words.take("now") {
+            Action::Now { now_s: words.number().map_err(fail)? }
+        } else if words.take("tail") {
+            tail_line(&mut words).map_err(fail)?
         } else if words.take("balance") {
             balance_line(text).map_err(fail)?
         } else {
@@ -196,6 +344,15 @@ impl<'a> Words<'a> {
         self.at += found as usize;
         found
     }
+    fn peek(&self) -> Option<&'a str> {
+        self.words.get(self.at).copied()
+    }
+    /// All numbers up to the next word.
+    fn numbers(&mut self) -> Vec<u32> {
+        let numbers: Vec<u32> = self.words[self.at..].iter().map_while(|word| word.parse().ok()).collect();
+        self.at += numbers.len();
+        numbers
+    }
     fn number<T: std::str::FromStr>(&mut self) -> Result<T, &'static str> {
         self.next()?.replace('_', "").parse().map_err(|_| "a number is expected, and must fit its field")
     }
@@ -226,8 +383,22 @@ fn market_line(words: &mut Words<'_>) -> Result<MarketLine, &'static str> {
         lots_min: words.option("min", 1)?,
         taker_fee_ppm: words.option("taker", 0)?,
         maker_fee_ppm: words.option("maker", 0)?,
+        min_ttl_s: words.option("ttl", 0)?,
         status: words.option("status", 1)?,
     })
+}
+
+fn tail_line(words: &mut Words<'_>) -> Result<Action, &'static str> {
+    let (side, ticks, tail) = (side(words)?, Ticks(words.number()?), words.number()?);
+    Ok(Action::Tail { side, ticks, tail, market: words.option("in", 1)? })
+}
+
+fn side(words: &mut Words<'_>) -> Result<Side, &'static str> {
+    match words.next()? {
+        "bid" => Ok(Side::Bid),
+        "ask" => Ok(Side::Ask),
+        _ => Err("bid or ask"),
+    }
 }
 
 fn book_line(text: &str) -> Result<Action, &'static str> {
@@ -253,12 +424,17 @@ fn balance_line(text: &str) -> Result<Action, &'static str> {
 fn deed(words: &mut Words<'_>) -> Result<Action, &'static str> {
     let by = words.next()?.to_string();
     let account = if words.take("as") { words.next()?.to_string() } else { by.clone() };
-    let deed = match words.next()? {
+    let deed = one(words, &account)?;
+    Ok(Action::Do { by, account, deed })
+}
+
+fn one(words: &mut Words<'_>, account: &str) -> Result<Deed, &'static str> {
+    Ok(match words.next()? {
         "bid" => place(Side::Bid, words)?,
         "ask" => place(Side::Ask, words)?,
-        "cancel" => Deed::Cancel { order: own_name(words, &account)? },
+        "cancel" => Deed::Cancel { order: own_name(words, account)? },
         "reduce" => {
-            let order = if words.words.get(words.at) == Some(&"to") { first(&account) } else { own_name(words, &account)? };
+            let order = if words.words.get(words.at) == Some(&"to") { first(account) } else { own_name(words, account)? };
             if !words.take("to") {
                 return Err("reduce [order] to LOTS");
             }
@@ -281,9 +457,157 @@ fn deed(words: &mut Words<'_>) -> Result<Action, &'static str> {
         "list" => Deed::List { token: words.next()?.to_string() },
         "create" => Deed::Create(market_line(words)?),
         "status" => Deed::Status { market: words.number()?, status: words.number()? },
+        "take" => take(words)?,
+        "replace" => {
+            let order = if matches!(words.peek(), Some("bid" | "ask")) { first(account) } else { name(words.next()?)? };
+            let Deed::Place { mode, lots, ticks, expiry_s, client, steps_max, .. } = place(side(words)?, words)? else {
+                unreachable!("that is what it reads")
+            };
+            Deed::Replace { order, mode, lots, ticks, expiry_s, client, steps_max }
+        }
+        "ladder" => ladder(words)?,
+        "cancel-up-to" => {
+            let (side, ticks) = (side(words)?, Ticks(words.number()?));
+            Deed::CancelUpTo { side, ticks, steps_max: words.option("steps", 0)?, market: words.option("in", 1)? }
+        }
+        "cancel-client" => Deed::CancelClient { client: words.number()?, until_s: words.option("until", 0)? },
+        "schedule" => Deed::Schedule { at_s: words.number()? },
+        "batch" => batch(words, account)?,
+        "ops" => Deed::Ops(hex::decode(words.next()?).map_err(|_| "bytes in hexadecimal")?),
+        _ => {
+            words.at -= 1;
+            house(words)?
+        }
+    })
+}
+
+/// `batch [skip] OPERATION ; OPERATION`.
+fn batch(words: &mut Words<'_>, account: &str) -> Result<Deed, &'static str> {
+    let skip_failed = words.take("skip");
+    let mut deeds = Vec::new();
+    for part in words.words.split_off(words.at).split(|word| *word == ";") {
+        let mut words = Words { words: part.to_vec(), at: 0 };
+        deeds.push(one(&mut words, account)?);
+        if words.at < words.words.len() {
+            return Err("words that mean nothing in this operation");
+        }
+    }
+    Ok(Deed::Batch { skip_failed, deeds })
+}
+
+/// Rights, signatures and keeping house.
+fn house(words: &mut Words<'_>) -> Result<Deed, &'static str> {
+    Ok(match words.next()? {
+        "relay" => {
+            let account = words.next()?.to_string();
+            let (nonce, deadline_s) = (words.option("nonce", 0)?, words.option("deadline", DEADLINE_S)?);
+            let relayer = if words.take("relayer") { Some(words.next()?.to_string()) } else { None };
+            let signer = if words.take("signer") { words.next()?.to_string() } else { account.clone() };
+            let forged = words.take("forged");
+            if !words.take("batch") {
+                return Err("relay NAME [nonce N] [deadline N] [relayer NAME] [signer NAME] [forged] batch ...");
+            }
+            let batch = Box::new(batch(words, &account)?);
+            Deed::Relay { account, signer, nonce, deadline_s, relayer, forged, batch }
+        }
+        "agent" => Deed::Agent(agent(words)?),
+        "grant" => {
+            let account = words.next()?.to_string();
+            let (nonce, deadline_s) = (words.option("nonce", 0)?, words.option("deadline", DEADLINE_S)?);
+            let forged = words.take("forged");
+            if !words.take("agent") {
+                return Err("grant NAME [nonce N] [deadline N] [forged] agent ...");
+            }
+            Deed::Grant { account, nonce, deadline_s, forged, agent: agent(words)? }
+        }
+        "nonces" => Deed::Nonces { word: words.number()?, mask: words.number()? },
+        "poke" => Deed::Poke { account: words.next()?.to_string(), orders: names(words)? },
+        "prune" => {
+            let (side, ticks) = (side(words)?, Ticks(words.number()?));
+            Deed::Prune { side, ticks, steps_max: words.option("steps", 0)?, market: words.option("in", 1)? }
+        }
+        "sweep" => {
+            let token = words.next()?.to_string();
+            let accounts = words.words.split_off(words.at).into_iter().map(str::to_string).collect();
+            Deed::Sweep { token, accounts }
+        }
+        "tier" => Deed::Tier { account: words.next()?.to_string(), tier: words.number()? },
+        "role" => Deed::Role { role: words.number()?, who: words.next()?.to_string() },
+        "swap" => {
+            let (atoms, token) = (words.number()?, words.next()?.to_string());
+            let markets = if words.take("through") { words.numbers() } else { Vec::new() };
+            let out_min = words.option("least", U256::ZERO)?;
+            let to = if words.take("to") { words.next()?.to_string() } else { String::new() };
+            let deadline_s = words.option("deadline", DEADLINE_S)?;
+            Deed::Swap { atoms, token, markets, out_min, to, deadline_s, steps_max: words.option("steps", 0)? }
+        }
+        "permit" => Deed::Permit { atoms: words.number()?, token: words.next()?.to_string() },
         _ => return Err("no such command"),
+    })
+}
+
+fn agent(words: &mut Words<'_>) -> Result<AgentLine, &'static str> {
+    let agent = words.next()?.to_string();
+    let (perms, expiry_s, cap_atoms) = (words.option("perms", 0)?, words.option("until", 0)?, words.option("cap", 0)?);
+    let mut markets = [0; 3];
+    if words.take("markets") {
+        for (at, market) in words.numbers().into_iter().take(3).enumerate() {
+            markets[at] = market;
+        }
+    }
+    Ok(AgentLine { agent, perms, expiry_s, cap_atoms, markets })
+}
+
+/// `take SIDE LOTS [limit TICKS] [ioc or fok] [stp RULE] [mode N] [spend ATOMS] [least ATOMS] [deadline N] [client N] [steps N] [in MARKET]`.
+fn take(words: &mut Words<'_>) -> Result<Deed, &'static str> {
+    let side = side(words)?;
+    let lots = words.number()?;
+    let any_price = if side == Side::Bid { Ticks::MAX.0 } else { 0 };
+    let limit = Ticks(words.option("limit", any_price)?);
+    let tif = if words.take("fok") { 4 } else { 3 };
+    words.take("ioc");
+    let mode = mode(side, tif, words)?;
+    Ok(Deed::Take {
+        mode,
+        limit,
+        lots,
+        in_max_atoms: words.option("spend", u128::MAX)?,
+        out_min_atoms: words.option("least", 0)?,
+        deadline_s: words.option("deadline", 0)?,
+        client: words.option("client", 0)?,
+        steps_max: words.option("steps", 0)?,
+        market: words.option("in", 1)?,
+    })
+}
+
+/// `ladder SIDE LOTS+LOTS+... @ TICKS step N [slide] [stp RULE] [track] [mode N] [expiry N] [client N] [in MARKET]`.
+fn ladder(words: &mut Words<'_>) -> Result<Deed, &'static str> {
+    let side = side(words)?;
+    let rungs = words.next()?.split('+').map(|lots| lots.parse().map_err(|_| "lots are numbers"));
+    let lots = rungs.collect::<Result<Vec<_>, _>>()?;
+    if !words.take("@") {
+        return Err("LOTS+LOTS @ TICKS step N");
+    }
+    let (ticks, step) = (Ticks(words.number()?), words.option("step", 0)?);
+    let tif = if words.take("slide") { 2 } else { 1 };
+    words.take("post");
+    let mode = mode(side, tif, words)?;
+    let (expiry_s, client) = (words.option("expiry", 0)?, words.option("client", 0)?);
+    Ok(Deed::Ladder { mode, ticks, step, expiry_s, client, lots, market: words.option("in", 1)? })
+}
+
+/// `[stp RULE] [track] [mode N]`; a mode given as a number is all of it.
+fn mode(side: Side, tif: u8, words: &mut Words<'_>) -> Result<u8, &'static str> {
+    let rules = ["none", "taker", "maker", "both", "decrement"];
+    let rule = match words.take("stp") {
+        true => {
+            let word = words.next()?;
+            rules.iter().position(|rule| *rule == word).ok_or("stp none, taker, maker, both or decrement")? as u8
+        }
+        false => 0,
     };
-    Ok(Action::Do { by, account, deed })
+    let track = words.take("track") as u8;
+    words.option("mode", side as u8 | tif << 1 | rule << 4 | track << 7)
 }
 
 fn place(side: Side, words: &mut Words<'_>) -> Result<Deed, &'static str> {
@@ -292,9 +616,9 @@ fn place(side: Side, words: &mut Words<'_>) -> Result<Deed, &'static str> {
         return Err("LOTS @ TICKS");
     }
     let ticks = Ticks(words.number()?);
-    let tifs = [("gtc", 0), ("post", 1), ("ioc", 3), ("fok", 4)];
+    let tifs = [("gtc", 0), ("post", 1), ("slide", 2), ("ioc", 3), ("fok", 4)];
     let tif = tifs.iter().find(|(word, _)| words.take(word)).map_or(0, |(_, tif)| *tif);
-    let mode = words.option("mode", side as u8 | tif << 1)?;
+    let mode = mode(side, tif, words)?;
     Ok(Deed::Place {
         side,
         lots,

@@ -1,21 +1,28 @@
 //! Plays a scenario on an exchange, engine or contract, and compares what happened with what is written. Fills and drawn books come
 //! from `Book::replay` over the events alone, so every play also tests the follower.
 
-use super::{Action, Deed, MarketLine, NOWHERE, Name, Scenario, Step, token, trader};
+use super::{Action, AgentLine, DOMAIN, Deed, MarketLine, NOWHERE, Name, Scenario, Step, sign, token, trader};
+use crate::operation::{self, Operation};
 use crate::{
-    AccountId, Atoms, Book, Command, Event, Fill, LevelKey, Lots, Market, MarketId, Mode, OrderId, Reject, Side, TakenReason, TokenId,
+    AccountId, Atoms, Book, Command, Event, Fill, LevelKey, LevelWord, Lots, Market, MarketId, Mode, OrderId, Reject, Side, TakenReason, TokenId, signed,
 };
-use alloy_primitives::{Address, U256, map::HashMap};
+use alloy_primitives::{Address, B256, Bytes, U256, map::HashMap};
 
 /// Most orders a bare `claim` names.
 const CLAIM_MAX: usize = 64;
+/// Seconds at which a scenario begins.
+const NOW_S: u64 = 1_000;
 
 /// What a scenario can be played on.
 pub trait Exchange {
     /// Makes a token contract of 18 decimals exist.
     fn deploy_token(&mut self, at: Address);
     /// Sends a command; a deposit's atoms are in the sender's hands and approved.
-    fn apply(&mut self, caller: Address, command: &Command) -> Result<Vec<Event>, Reject>;
+    fn apply(&mut self, caller: Address, command: &Command, now_s: u64) -> Result<Vec<Event>, Reject>;
+    /// Where signatures must be valid.
+    fn set_domain(&mut self, domain: signed::Domain);
+    /// Brings an unused level to this tail, as if all its orders were gone.
+    fn age_level(&mut self, level: LevelKey, tail: u64);
     /// Free atoms and fees due of an account.
     fn balance(&self, account: AccountId, token: TokenId) -> (Atoms, Atoms);
 }
@@ -24,12 +31,27 @@ impl Exchange for crate::Engine {
     fn deploy_token(&mut self, at: Address) {
         crate::Engine::deploy_token(self, at, 18);
     }
-    fn apply(&mut self, caller: Address, command: &Command) -> Result<Vec<Event>, Reject> {
-        crate::Engine::apply(self, caller, command, 0)
+    fn apply(&mut self, caller: Address, command: &Command, now_s: u64) -> Result<Vec<Event>, Reject> {
+        crate::Engine::apply(self, caller, command, now_s)
+    }
+    fn set_domain(&mut self, domain: signed::Domain) {
+        crate::Engine::set_domain(self, domain.chain_id, domain.exchange);
+    }
+    fn age_level(&mut self, level: LevelKey, tail: u64) {
+        if let Some(aged) = self.book(level.market).and_then(|book| aged(book, level, tail)) {
+            self.restore_book(aged);
+        }
     }
     fn balance(&self, account: AccountId, token: TokenId) -> (Atoms, Atoms) {
         (Atoms(self.free_atoms(account, token)), Atoms(self.fee_due_atoms(account, token)))
     }
+}
+
+/// The book with one more level, unused, at this tail.
+fn aged(book: &Book, level: LevelKey, tail: u64) -> Option<Book> {
+    let word = LevelWord { tail, head: tail, ..LevelWord::default() }.to_word();
+    let levels = book.levels().chain([(level, word)]);
+    Book::restore(book.market().clone(), levels, book.records()).ok()
 }
 
 /// A line that turned out otherwise.
@@ -55,6 +77,7 @@ pub fn play(scenario: &Scenario, exchange: &mut impl Exchange) -> Result<(), Fai
         let found = stage.step(step, exchange)?;
         let expected = match &step.action {
             Action::Do { .. } => step.expected.clone(),
+            Action::Now { .. } | Action::Tail { .. } => Vec::new(),
             Action::Book { drawn, .. } => vec![drawn.clone()],
             Action::Balance { .. } => found.iter().map(|line| line.written.clone()).collect(),
         };
@@ -95,7 +118,7 @@ pub fn bless(text: &str, exchange: &mut impl Exchange) -> Result<String, Failure
         };
         let found = stage.step(step, exchange)?;
         match &step.action {
-            Action::Do { .. } => {
+            Action::Do { .. } | Action::Now { .. } | Action::Tail { .. } => {
                 written += line;
                 written.push('\n');
                 for outcome in found {
@@ -134,6 +157,7 @@ impl Outcome {
 
 struct Stage {
     funds: Option<u128>,
+    now_s: u64,
     books: Vec<Book>,
     names: HashMap<AccountId, String>,
     /// Orders that rested, by trader.
@@ -169,6 +193,7 @@ impl Stage {
         }
         Stage {
             funds: scenario.funds,
+            now_s: NOW_S,
             books: Vec::new(),
             names: HashMap::from_iter([(AccountId(1), "fees".to_string())]),
             orders: HashMap::default(),
@@ -182,8 +207,9 @@ impl Stage {
         for name in self.known_tokens.iter().filter(|name| *name != "COIN") {
             exchange.deploy_token(token(name));
         }
+        exchange.set_domain(DOMAIN);
         for market in &scenario.markets {
-            let events = exchange.apply(trader("owner"), &create(market));
+            let events = exchange.apply(trader("owner"), &create(market), NOW_S);
             self.follow(&events.map_err(|reject| self.set_up_failure("market", reject))?)?;
         }
         Ok(())
@@ -201,14 +227,32 @@ impl Stage {
     fn step(&mut self, step: &Step, exchange: &mut impl Exchange) -> Result<Vec<Outcome>, Failure> {
         match &step.action {
             Action::Do { by, account, deed } => {
-                for name in [by, account] {
+                let meant = match deed {
+                    Deed::Relay { account, .. } | Deed::Grant { account, .. } | Deed::Poke { account, .. } => account,
+                    _ => account,
+                };
+                for name in [by, account, meant] {
                     self.mention(name, deed, exchange)?;
                 }
                 let command = self.command(by, account, deed);
-                match exchange.apply(trader(by), &command) {
+                match exchange.apply(trader(by), &command, self.now_s) {
                     Ok(events) => self.follow(&events).map_err(|failure| Failure { line: step.line, text: step.text.clone(), ..failure }),
                     Err(reject) => Ok(vec![Outcome::plain(format!("reject {}", rejected(reject)))]),
                 }
+            }
+            Action::Now { now_s } => {
+                self.now_s = *now_s;
+                Ok(Vec::new())
+            }
+            Action::Tail { market, side, ticks, tail } => {
+                let level = LevelKey { market: MarketId(*market), side: *side, ticks: *ticks };
+                exchange.age_level(level, *tail);
+                if let Some(book) = self.books.get_mut((*market as usize).wrapping_sub(1))
+                    && let Some(aged) = aged(book, level, *tail)
+                {
+                    *book = aged;
+                }
+                Ok(Vec::new())
             }
             Action::Book { market, .. } => {
                 let book = self.books.get((*market as usize).wrapping_sub(1));
@@ -235,7 +279,7 @@ impl Stage {
             return Ok(());
         }
         let Some(funds) = self.funds else { return Ok(()) };
-        let mut apply = |command: Command| exchange.apply(trader(name), &command).map(|_| ());
+        let mut apply = |command: Command| exchange.apply(trader(name), &command, self.now_s).map(|_| ());
         apply(Command::Register { salt: 0 }).map_err(|reject| self.set_up_failure(name, reject))?;
         let listed = self.tokens.iter().filter(|(number, _)| number.0 > 1);
         for (_, token_name) in listed.filter(|_| funds > 0) {
@@ -281,6 +325,142 @@ impl Stage {
             Deed::List { token: name } => Command::AddToken { token: token(name) },
             Deed::Create(market) => create(market),
             Deed::Status { market, status } => Command::SetStatus { market: MarketId(*market), status: *status },
+            Deed::Take { .. }
+            | Deed::Replace { .. }
+            | Deed::Ladder { .. }
+            | Deed::CancelUpTo { .. }
+            | Deed::CancelClient { .. }
+            | Deed::Schedule { .. }
+            | Deed::Batch { .. }
+            | Deed::Ops(_) => Command::Execute { account: account_id, ops: self.ops(deed) },
+            _ => self.house(by, account_id, deed),
+        }
+    }
+
+    /// The bytes of a batch; an operation by itself is a batch of one.
+    fn ops(&self, deed: &Deed) -> Bytes {
+        match deed {
+            Deed::Ops(bytes) => bytes.clone().into(),
+            Deed::Batch { skip_failed, deeds } => {
+                let operations: Vec<Operation> = deeds.iter().map(|deed| self.operation(deed)).collect();
+                operation::encode(*skip_failed, &operations).into()
+            }
+            one => operation::encode(false, &[self.operation(one)]).into(),
+        }
+    }
+
+    fn operation(&self, deed: &Deed) -> Operation {
+        match deed {
+            Deed::Place { market, lots, ticks, mode, expiry_s, client, steps_max, .. } => Operation::Place {
+                market: MarketId(*market),
+                mode: Mode(*mode),
+                ticks: *ticks,
+                lots: Lots(*lots),
+                expiry_s: *expiry_s,
+                client: *client,
+                steps_max: *steps_max,
+            },
+            Deed::Take { market, mode, limit, lots, in_max_atoms, out_min_atoms, deadline_s, client, steps_max } => Operation::Take {
+                market: MarketId(*market),
+                mode: Mode(*mode),
+                limit: *limit,
+                lots_max: Lots(*lots),
+                in_max_atoms: *in_max_atoms,
+                out_min_atoms: *out_min_atoms,
+                deadline_s: *deadline_s,
+                client: *client,
+                steps_max: *steps_max,
+            },
+            Deed::Cancel { order } => Operation::Cancel { order: self.order(order) },
+            Deed::Reduce { order, left } => Operation::Reduce { order: self.order(order), left: Lots(*left) },
+            Deed::Claim { orders } => {
+                let nothing = Name::Of { account: String::new(), nth: 1 };
+                Operation::Claim { order: self.order(orders.first().unwrap_or(&nothing)) }
+            }
+            Deed::Replace { order, mode, lots, ticks, expiry_s, client, steps_max } => Operation::Replace {
+                order: self.order(order),
+                mode: Mode(*mode),
+                ticks: *ticks,
+                lots: Lots(*lots),
+                expiry_s: *expiry_s,
+                client: *client,
+                steps_max: *steps_max,
+            },
+            Deed::Ladder { market, mode, ticks, step, expiry_s, client, lots } => Operation::Ladder {
+                market: MarketId(*market),
+                mode: Mode(*mode),
+                ticks: *ticks,
+                step: *step,
+                expiry_s: *expiry_s,
+                client: *client,
+                lots: lots.iter().map(|lots| Lots(*lots)).collect(),
+            },
+            Deed::CancelUpTo { market, side, ticks, steps_max } => {
+                Operation::CancelUpTo { market: MarketId(*market), side: *side, ticks: *ticks, steps_max: *steps_max }
+            }
+            Deed::CancelClient { client, until_s } => Operation::CancelClient { client: *client, until_s: *until_s },
+            Deed::Schedule { at_s } => Operation::Schedule { at_s: *at_s },
+            other => panic!("{other:?} is no operation of a batch"),
+        }
+    }
+
+    /// Rights, signatures and keeping house.
+    fn house(&self, by: &str, account_id: AccountId, deed: &Deed) -> Command {
+        let markets = |line: &AgentLine| line.markets.map(MarketId);
+        match deed {
+            Deed::Relay { account, signer, nonce, deadline_s, relayer, forged, batch } => {
+                let (account, ops) = (account_of(account), self.ops(batch));
+                let relayer = relayer.as_deref().map_or(Address::ZERO, trader);
+                let content = signed::Batch { account, nonce: *nonce, deadline_s: *deadline_s, relayer, ops: &ops };
+                let signature = signature(signer, content.signing_hash(DOMAIN), *forged);
+                let (nonce, deadline_s, signer) = (*nonce, *deadline_s, trader(signer));
+                Command::ExecuteSigned { account, nonce, deadline_s, relayer, ops, signer, signature }
+            }
+            Deed::Agent(line) => Command::ApproveAgent {
+                account: account_id,
+                agent: trader(&line.agent),
+                expiry_s: line.expiry_s,
+                perms: line.perms,
+                cap_atoms: line.cap_atoms,
+                markets: markets(line),
+            },
+            Deed::Grant { account: owner, nonce, deadline_s, forged, agent: line } => {
+                let (account, agent, markets) = (account_of(owner), trader(&line.agent), markets(line));
+                let AgentLine { expiry_s, perms, cap_atoms, .. } = *line;
+                let (nonce, deadline_s) = (*nonce, *deadline_s);
+                let content = signed::Grant { account, agent, expiry_s, perms, cap_atoms, markets, nonce, deadline_s };
+                let signature = signature(owner, content.signing_hash(DOMAIN), *forged);
+                Command::ApproveAgentSigned { account, agent, expiry_s, perms, cap_atoms, markets, nonce, deadline_s, signature }
+            }
+            Deed::Nonces { word, mask } => Command::CancelNonces { account: account_id, word: *word, mask: *mask },
+            Deed::Poke { account, orders } => {
+                Command::Poke { account: account_of(account), orders: orders.iter().map(|name| self.order(name)).collect() }
+            }
+            Deed::Prune { market, side, ticks, steps_max } => {
+                let level = LevelKey { market: MarketId(*market), side: *side, ticks: *ticks };
+                Command::Prune { level, steps_max: *steps_max }
+            }
+            Deed::Sweep { token, accounts } => {
+                let number = self.tokens.iter().find(|(_, name)| *name == token).map_or(TokenId(0), |(number, _)| *number);
+                Command::SweepFees { token: number, accounts: accounts.iter().map(|name| account_of(name)).collect() }
+            }
+            Deed::Tier { account, tier } => Command::SetTier { account: account_of(account), tier: *tier },
+            Deed::Role { role, who } => Command::SetRole { role: *role, who: trader(who) },
+            Deed::Swap { atoms, token: name, markets, out_min, to, deadline_s, steps_max } => Command::SwapExactIn {
+                token_in: token(name),
+                atoms: *atoms,
+                markets: markets.iter().map(|market| MarketId(*market)).collect(),
+                out_min: *out_min,
+                to: trader(if to.is_empty() { by } else { to }),
+                deadline_s: *deadline_s,
+                steps_max: *steps_max,
+            },
+            Deed::Permit { atoms, token: name } => {
+                // A permit that fails does no harm: the allowance is there.
+                let (deadline, v, r, s) = (U256::ZERO, 27, B256::ZERO, B256::ZERO);
+                Command::DepositPermit { account: account_id, token: token(name), atoms: *atoms, deadline, v, r, s }
+            }
+            other => panic!("{other:?} is a command of its own"),
         }
     }
 
@@ -455,6 +635,8 @@ impl Stage {
 fn account_of(name: &str) -> AccountId {
     match name.split_once(':') {
         _ if name == "fees" => AccountId(1),
+        // What a market's swaps owe.
+        Some(("swaps", market)) => AccountId(1 << 31 | market.parse().unwrap_or(0)),
         Some((owner, salt)) => AccountId::numbered(trader(owner), salt.parse().unwrap_or(0)),
         None => AccountId::numbered(trader(name), 0),
     }
@@ -469,9 +651,14 @@ fn create(line: &MarketLine) -> Command {
         lots_min: line.lots_min,
         taker_fee_ppm: line.taker_fee_ppm,
         maker_fee_ppm: line.maker_fee_ppm,
-        min_ttl_s: 0,
+        min_ttl_s: line.min_ttl_s,
         status: line.status,
     }
+}
+
+/// Of this trader over the hash; a forged one is over another.
+fn signature(signer: &str, hash: B256, forged: bool) -> Bytes {
+    sign(signer, if forged { !hash } else { hash }).into()
 }
 
 fn word(side: Side) -> &'static str {

@@ -2,9 +2,7 @@
 //!
 //! `HIFI_OPS=1000000 cargo test --release -p orderbook --test contract random` is the long run; `HIFI_SEED` repeats one.
 
-#[path = "../law/stream.rs"]
-mod stream;
-
 mod corpus;
+mod draw;
 mod evm;
 mod random;

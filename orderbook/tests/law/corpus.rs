@@ -1,6 +1,12 @@
 //! Every `testdata/*.book` on the engine. `HIFI_BLESS=1` rewrites the outcomes instead of comparing them.
 
-use orderbook::{Engine, scenario};
+use alloy_primitives::Address;
+use orderbook::{
+    AccountId, Atoms, Command, Engine, Event, LevelKey, Reject, TokenId, abi,
+    operation::{self, Outcome},
+    scenario, signed,
+};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// All scenario files, sorted.
@@ -61,4 +67,89 @@ fn a_line_that_means_nothing_is_named() {
     for (text, line) in [("alice dance\n", 1), ("# x\nalice ask seven @ 1\n", 2), ("=> placed\n", 1), ("alice ask 1 @ 1 now\n", 1)] {
         assert_eq!(scenario::parse(text).expect_err("it is no scenario").line, line, "{text}");
     }
+}
+
+/// An engine that notes what it accepted and why it refused.
+struct Noting {
+    engine: Engine,
+    done: BTreeSet<String>,
+    refused: BTreeSet<&'static str>,
+}
+
+/// The name of a variant, out of its debug text.
+fn variant(of: &impl std::fmt::Debug) -> String {
+    format!("{of:?}").split([' ', '{']).next().unwrap_or_default().to_string()
+}
+
+impl scenario::Exchange for Noting {
+    fn deploy_token(&mut self, at: Address) {
+        scenario::Exchange::deploy_token(&mut self.engine, at);
+    }
+    fn apply(&mut self, caller: Address, command: &Command, now_s: u64) -> Result<Vec<Event>, Reject> {
+        let done = self.engine.execute(caller, command, now_s);
+        match &done {
+            Ok((events, words)) => {
+                self.done.insert(variant(command));
+                if let Command::Execute { ops, .. } | Command::ExecuteSigned { ops, .. } = command {
+                    let (_, operations) = operation::decode(ops).expect("it was accepted");
+                    let outcomes = operation::outcomes(&operations, words).expect("the words are those of the operations");
+                    for (operation, outcomes) in operations.iter().zip(outcomes) {
+                        if outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Failed { .. })) {
+                            self.done.insert(format!("Operation::{}", variant(operation)));
+                        }
+                    }
+                }
+                for event in events {
+                    match event {
+                        Event::Rejected { reason, .. } => {
+                            self.refused.insert(abi::reject_from_selector(*reason).expect("an error of the exchange").name());
+                        }
+                        Event::Reduced { reason, .. } => {
+                            self.done.insert(format!("Reduced {reason:?}"));
+                        }
+                        Event::Taken { reason, .. } => {
+                            self.done.insert(format!("Taken {reason:?}"));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Err(reject) => {
+                self.refused.insert(reject.name());
+            }
+        }
+        done.map(|(events, _)| events)
+    }
+    fn set_domain(&mut self, domain: signed::Domain) {
+        scenario::Exchange::set_domain(&mut self.engine, domain);
+    }
+    fn age_level(&mut self, level: LevelKey, tail: u64) {
+        scenario::Exchange::age_level(&mut self.engine, level, tail);
+    }
+    fn balance(&self, account: AccountId, token: TokenId) -> (Atoms, Atoms) {
+        scenario::Exchange::balance(&self.engine, account, token)
+    }
+}
+
+/// Every command, every operation of a batch, every reject, every reason of `Reduced` and of `Taken` occurs in the corpus.
+#[test]
+fn the_corpus_shows_everything() {
+    let mut noted = Noting { engine: Engine::new(Address::ZERO), done: BTreeSet::new(), refused: BTreeSet::new() };
+    for path in files() {
+        noted.engine = Engine::new(scenario::trader("owner"));
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let parsed = scenario::parse(&text).unwrap_or_else(|error| panic!("{} {error}", path.display()));
+        scenario::play(&parsed, &mut noted).unwrap_or_else(|failure| panic!("{} {failure}", path.display()));
+    }
+    // A token refuses, or calls back, in contracts/test: those of the corpus do neither.
+    let elsewhere = ["TransferFailed", "Reentered"];
+    for reject in Reject::ALL.iter().filter(|reject| !elsewhere.contains(reject)) {
+        assert!(noted.refused.contains(reject), "no scenario shows {reject}");
+    }
+    let commands = noted.done.iter().filter(|name| !name.contains([':', ' '])).count();
+    assert_eq!(commands, 22, "of 22 commands are shown {:?}", noted.done);
+    let operations = noted.done.iter().filter(|name| name.starts_with("Operation::")).count();
+    assert_eq!(operations, 10, "of 10 operations are shown {:?}", noted.done);
+    let reasons = noted.done.iter().filter(|name| name.contains(' ')).count();
+    assert_eq!(reasons, 7 + 5, "of 7 reasons to reduce and 5 to end a taking are shown {:?}", noted.done);
 }
