@@ -4,7 +4,8 @@
 use super::{Action, AgentLine, DOMAIN, Deed, MarketLine, NOWHERE, Name, Scenario, Step, sign, token, trader};
 use crate::operation::{self, Operation};
 use crate::{
-    AccountId, Atoms, Book, Command, Event, Fill, LevelKey, LevelWord, Lots, Market, MarketId, Mode, OrderId, Reject, Side, TakenReason, TokenId, signed,
+    AccountId, Atoms, Book, Command, Event, Fill, LevelKey, LevelWord, Lots, Market, MarketId, Mode, OrderId, Reject, Side, TakenReason,
+    TokenId, signed,
 };
 use alloy_primitives::{Address, B256, Bytes, U256, map::HashMap};
 
