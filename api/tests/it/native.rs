@@ -2,9 +2,10 @@
 
 use crate::client::serve;
 use crate::compat::documented;
-use crate::exchange::{Exchange, START_MS, owner, place};
+use crate::exchange::{Exchange, START_MS, exchange_owner, owner, place};
 use crate::shape::same;
-use orderbook::{AccountId, Command, LevelKey, Lots, MarketId, OrderId, Side, Ticks, TimeInForce};
+use orderbook::maker::Batch;
+use orderbook::{AccountId, Command, LevelKey, Lots, MarketId, Mode, Operation, OrderId, Side, Ticks, TimeInForce};
 use serde_json::{Value, json};
 
 const ETH: MarketId = MarketId(1);
@@ -192,6 +193,83 @@ async fn messages_and_records() {
     let empty = [ws.next().await, ws.next().await];
     assert!(empty.iter().all(|message| message["channel"] == "blocks" && message["seq"] == 5 << 20 && message["prev"] == of(5)["seq"]));
     assert_eq!(ws.ask(r#"{"op":"unsub","id":11,"sub":5}"#).await, json!({"op": "ok", "id": 11, "sub": 5}));
+    server.handle.stop().await;
+}
+
+/// Goal: every event of milestone 2 that concerns a reader is a record. Method: one block with each, compared field by field.
+#[tokio::test]
+async fn records_of_batches_swaps_sweeps_and_statuses() {
+    let mut exchange = documented();
+    let server = serve(&exchange).await;
+    let mut ws = server.ws("/v1/ws").await;
+    ws.ask(r#"{"op":"sub","id":1,"channel":"blocks"}"#).await;
+    let post_only = |ticks: u32, client: u64| Operation::Place {
+        market: ETH,
+        mode: Mode::new(Side::Ask, TimeInForce::PostOnly),
+        ticks: Ticks(ticks),
+        lots: Lots(5),
+        expiry_s: 0,
+        client,
+        steps_max: 0,
+    };
+    let nowhere = OrderId { level: LevelKey { market: ETH, side: Side::Bid, ticks: Ticks(7) }, index: 9 };
+    let at_s = exchange.time_ms / 1_000 + 60;
+    let batch = Batch {
+        operations: vec![post_only(300_000, 9), Operation::Cancel { order: nowhere }, Operation::Schedule { at_s }, post_only(300_300, 10)],
+        ..Batch::new(AccountId(0))
+    };
+    let account = AccountId::numbered(owner(4), 0);
+    let usdc = exchange.engine.book(ETH).unwrap().market().quote;
+    let swap = Command::SwapExactIn {
+        token_in: crate::exchange::LISTED[0].0,
+        atoms: alloy_primitives::U256::from(100_000_000_000_000_u64),
+        markets: vec![ETH],
+        out_min: alloy_primitives::U256::ZERO,
+        to: owner(5),
+        deadline_s: u64::from(u32::MAX),
+        steps_max: 0,
+    };
+    exchange.block(
+        vec![
+            (owner(4), place(ETH, Side::Bid, TimeInForce::Ioc, 300_100, 40)),
+            (owner(4), batch.command()),
+            (owner(6), Command::SweepFees { token: usdc, accounts: vec![account] }),
+            (owner(5), swap),
+            (exchange_owner(), Command::SetRole { role: 2, who: exchange_owner() }),
+            (exchange_owner(), Command::SetTier { account, tier: 3 }),
+            (exchange_owner(), Command::SetStatus { market: MarketId(2), status: 2 }),
+        ],
+        100,
+    );
+    let message = ws.next().await;
+    let records = message["data"]["records"].as_array().unwrap();
+    let kinds: Vec<&str> = records.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    let expected = ["fill", "taken", "rejected", "rejected", "scheduled", "placed", "swept", "fill", "taken", "swapped", "tier", "status"];
+    assert_eq!(kinds, expected);
+    let place_in = |at: usize| json!({"log": records[at]["log"], "tx": records[at]["tx"], "tx_index": records[at]["tx_index"]});
+    let check = |at: usize, more: Value| {
+        let mut row = place_in(at);
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(records[at], row);
+    };
+    let who = format!("{:#x}", owner(4));
+    check(
+        2,
+        json!({"kind": "rejected", "account": account.0, "owner": who, "index": 0, "op": "place", "reason": "would_cross", "client": 9}),
+    );
+    check(
+        3,
+        json!({"kind": "rejected", "account": account.0, "owner": who, "index": 1, "op": "cancel", "reason": "unknown_order", "client": 0}),
+    );
+    check(4, json!({"kind": "scheduled", "account": account.0, "owner": who, "at": at_s}));
+    assert_eq!((records[5]["client"].as_u64(), records[5]["ticks"].as_u64()), (Some(10), Some(300_300)));
+    // 40 lots at 300,100 ticks of 1 atom, 500 ppm, rounded up.
+    check(6, json!({"kind": "swept", "account": account.0, "token": records[6]["token"], "atoms": "6002"}));
+    let (eth, to) = (format!("{:#x}", crate::exchange::LISTED[0].0), format!("{:#x}", owner(5)));
+    let swapped = json!({"kind": "swapped", "from": to, "to": to, "token_in": eth, "atoms_in": "100000000000000", "token_out": records[6]["token"], "atoms_out": "299850"});
+    check(9, swapped);
+    check(10, json!({"kind": "tier", "account": account.0, "owner": who, "tier": 3}));
+    check(11, json!({"kind": "status", "market": 2, "status": "post_only"}));
     server.handle.stop().await;
 }
 

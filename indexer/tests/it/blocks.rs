@@ -3,7 +3,7 @@
 use crate::chain::{EXCHANGE, Workload, exchange_log, genesis, seed};
 use alloy_primitives::{B256, U256};
 use indexer::{Block, Error, project::State};
-use orderbook::{Event, Lots, MarketId, Side};
+use orderbook::{Event, Lots, MarketId, ReduceReason, Side};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Goal: books word by word, balances to the atom, and trades' numbers agree with the engine. Method: compare after each of 300 blocks.
@@ -13,6 +13,7 @@ fn the_projection_equals_the_engine_after_every_block() {
     let mut state = State::new(EXCHANGE, genesis());
     let mut trades: BTreeMap<MarketId, u64> = BTreeMap::new();
     let mut fills = 0;
+    let mut met: BTreeMap<&str, u32> = BTreeMap::new();
     for number in 1..=300_u64 {
         let block = if number == 1 { workload.first() } else { workload.random() };
         let update = state.apply(&block).unwrap_or_else(|error| panic!("block {number}: {error}"));
@@ -30,11 +31,32 @@ fn the_projection_equals_the_engine_after_every_block() {
             *last += 1;
             assert_eq!(fill.trade, *last, "trade numbers have no holes");
         }
+        for record in &update.records {
+            *met.entry(kind(&record.event)).or_default() += 1;
+        }
         fills += update.changes.fills.len();
         fees_sum_to_the_takers(&update);
     }
     assert!(fills > 500, "the stream trades: {fills} fills");
+    for event in ["rejected", "swept", "swapped", "expired", "self-trade", "replaced", "tier", "scheduled"] {
+        assert!(met.contains_key(event), "no {event} among {met:?}");
+    }
     money_is_conserved(&workload, &state);
+}
+
+/// What the stream must hold to mean anything.
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Rejected { .. } => "rejected",
+        Event::FeesSwept { .. } => "swept",
+        Event::Swapped { .. } => "swapped",
+        Event::Reduced { reason: ReduceReason::Expired, .. } => "expired",
+        Event::Reduced { reason: ReduceReason::Stp, .. } => "self-trade",
+        Event::Reduced { reason: ReduceReason::Replaced, .. } => "replaced",
+        Event::Tier { .. } => "tier",
+        Event::Scheduled { .. } => "scheduled",
+        _ => "other",
+    }
 }
 
 fn sorted<K: std::fmt::Debug, V: std::fmt::Debug>(pairs: impl Iterator<Item = (K, V)>) -> Vec<String> {
@@ -54,8 +76,12 @@ fn heads_are_numbered_and_hashed_as_documented() {
         let block = if number == 1 { workload.first() } else { workload.random() };
         let update = state.apply(&block).unwrap();
         let mut bytes: BTreeMap<MarketId, (u64, Vec<u8>)> = BTreeMap::new();
+        let mut last: BTreeMap<MarketId, u64> = BTreeMap::new();
         for record in &update.records {
             let seq = (number << 20) + record.log as u64;
+            if matches!(record.event, Event::Placed { .. } | Event::Reduced { .. } | Event::LevelFill { .. }) {
+                last.insert(record.event.market().unwrap(), seq);
+            }
             let at = (record.log, record.tx);
             match record.event {
                 Event::MarketCreated { market, .. } => drop(heads.insert(market, (seq, B256::ZERO))),
@@ -69,8 +95,10 @@ fn heads_are_numbered_and_hashed_as_documented() {
                 _ => {}
             }
         }
-        for (market, (seq, records)) in bytes {
+        for (market, (_, records)) in bytes {
             let (last_u, hash) = heads.get_mut(&market).unwrap();
+            // Also a bare `LevelFill`, of which nothing but the head of a level is to be learnt, moves a book.
+            let seq = last[&market];
             *hash = alloy_primitives::keccak256([hash.as_slice(), &number.to_le_bytes(), &records].concat());
             if update.changes.depth.iter().any(|change| change.level.market == market) {
                 *last_u = seq;

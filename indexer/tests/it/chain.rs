@@ -7,8 +7,9 @@ use indexer::{
     source::{Log, Tx},
 };
 use orderbook::{
-    AccountId, Command, Engine, Event, Lots, MarketId, Mode, OrderId, Side, Ticks, TimeInForce,
+    AccountId, Command, Engine, Event, Lots, MarketId, Mode, Operation, OrderId, Side, Ticks, TimeInForce, TokenId,
     abi::{calldata, encode_log},
+    operation,
 };
 use parking_lot::RwLock;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -69,7 +70,11 @@ impl Workload {
             min_ttl_s: 0,
             status: 1,
         };
-        let mut commands = vec![(OWNER, market(TOKENS[1].0, 500, 100)), (OWNER, market(TOKENS[2].0, 300, -200))];
+        let mut commands = vec![
+            (OWNER, market(TOKENS[1].0, 500, 100)),
+            (OWNER, market(TOKENS[2].0, 300, -200)),
+            (OWNER, Command::SetRole { role: 2, who: OWNER }),
+        ];
         for trader in 0..TRADERS {
             for (token, _) in TOKENS {
                 let atoms = U256::from(1_000_000_000_000_u64);
@@ -101,7 +106,29 @@ impl Workload {
     fn command(&mut self) -> (Address, Command) {
         let caller = owner(self.rng.random_range(0..TRADERS));
         let account = AccountId(0);
-        let command = match self.rng.random_range(0..100) {
+        let command = match self.rng.random_range(0..130) {
+            100..118 => Command::Execute { account, ops: operation::encode(self.rng.random_ratio(9, 10), &self.operations()).into() },
+            118..121 => {
+                let accounts = self.some_accounts();
+                Command::SweepFees { token: TokenId(self.rng.random_range(2..5)), accounts }
+            }
+            121..125 => self.swap(),
+            125 => {
+                let account = self.some_accounts()[0];
+                return (OWNER, Command::SetTier { account, tier: self.rng.random_range(0..16) });
+            }
+            126..128 if !self.orders.is_empty() => {
+                Command::Prune { level: self.some_order().1.level, steps_max: self.rng.random_range(0..4) }
+            }
+            128 => Command::ApproveAgent {
+                account,
+                agent: owner(self.rng.random_range(0..TRADERS)),
+                expiry_s: u64::from(u32::MAX),
+                perms: 15,
+                cap_atoms: 0,
+                markets: [MarketId(0); 3],
+            },
+            129 => Command::CancelNonces { account, word: 0, mask: U256::from(1) },
             0..62 => self.place(),
             62..78 if !self.orders.is_empty() => {
                 let (owner, order) = self.some_order();
@@ -130,18 +157,91 @@ impl Workload {
     }
 
     fn place(&mut self) -> Command {
-        let tif = [TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::PostOnly, TimeInForce::Ioc, TimeInForce::Fok];
+        let (market, mode, ticks, lots, expiry_s) = self.order();
+        let (client, steps_max) = (self.rng.random_range(0..5), self.rng.random_range(0..6));
+        Command::Place { account: AccountId(0), market, mode, ticks, lots, expiry_s, client, steps_max }
+    }
+
+    /// A market, a mode (some with a self-trade mode), a price, a size, now and then an expiry soon.
+    fn order(&mut self) -> (MarketId, Mode, Ticks, Lots, u32) {
+        use TimeInForce::{Fok, Gtc, Ioc, PostOnly, Slide};
+        let tif = [Gtc, Gtc, PostOnly, Slide, Ioc, Fok];
         let side = if self.rng.random() { Side::Bid } else { Side::Ask };
-        Command::Place {
-            account: AccountId(0),
-            market: MarketId(self.rng.random_range(1..3)),
-            mode: Mode::new(side, tif[self.rng.random_range(0..tif.len())]),
-            ticks: Ticks(self.rng.random_range(990..1_010)),
-            lots: Lots(self.rng.random_range(1..60)),
-            expiry_s: 0,
-            client: self.rng.random_range(0..5),
-            steps_max: self.rng.random_range(0..6),
+        let mode = Mode::new(side, tif[self.rng.random_range(0..tif.len())]);
+        let stp = if self.rng.random_ratio(1, 3) { self.rng.random_range(0..5_u8) << 4 } else { 0 };
+        let expiry_s = if self.rng.random_ratio(1, 6) { (self.time_ms / 1000) as u32 + self.rng.random_range(1..30) } else { 0 };
+        (
+            MarketId(self.rng.random_range(1..3)),
+            Mode(mode.0 | stp),
+            Ticks(self.rng.random_range(990..1_010)),
+            Lots(self.rng.random_range(1..60)),
+            expiry_s,
+        )
+    }
+
+    /// A batch of anything; what is of others, gone or out of bounds is rejected.
+    fn operations(&mut self) -> Vec<Operation> {
+        (0..self.rng.random_range(1..7)).map(|_| self.operation()).collect()
+    }
+
+    fn operation(&mut self) -> Operation {
+        let (market, mode, ticks, lots, expiry_s) = self.order();
+        let (client, steps_max) = (self.rng.random_range(0..5), 0);
+        let order = if self.orders.is_empty() { None } else { Some(self.some_order().1) };
+        match (self.rng.random_range(0..10), order) {
+            (0, Some(order)) => Operation::Cancel { order },
+            (1, Some(order)) => Operation::Reduce { order, left: lots },
+            (2, Some(order)) => Operation::Claim { order },
+            (3, Some(order)) => Operation::Replace { order, mode, ticks, lots, expiry_s, client, steps_max },
+            (4, _) => {
+                let lots = (0..self.rng.random_range(0..5)).map(|_| Lots(self.rng.random_range(0..30))).collect();
+                let mode = Mode::new(mode.side(), TimeInForce::PostOnly);
+                Operation::Ladder { market, mode, ticks, step: self.rng.random_range(-2..3), expiry_s, client, lots }
+            }
+            (5, _) => Operation::CancelUpTo { market, side: mode.side(), ticks, steps_max: 4 },
+            (6, _) => Operation::Schedule { at_s: if self.rng.random_ratio(3, 4) { 0 } else { self.time_ms / 1000 + 20 } },
+            (7, _) => Operation::Take {
+                market,
+                mode: Mode::new(mode.side(), TimeInForce::Ioc),
+                limit: ticks,
+                lots_max: lots,
+                in_max_atoms: u128::MAX,
+                out_min_atoms: 0,
+                deadline_s: 0,
+                client,
+                steps_max,
+            },
+            _ => Operation::Place { market, mode, ticks, lots, expiry_s, client, steps_max },
         }
+    }
+
+    /// From the quote token to a base token or back, through one market or two.
+    fn swap(&mut self) -> Command {
+        let first = self.rng.random_range(1..3_u32);
+        let (token_in, markets) = match self.rng.random_range(0..3) {
+            0 => (TOKENS[0].0, vec![MarketId(first)]),
+            1 => (TOKENS[first as usize].0, vec![MarketId(first)]),
+            _ => (TOKENS[first as usize].0, vec![MarketId(first), MarketId(3 - first)]),
+        };
+        Command::SwapExactIn {
+            token_in,
+            atoms: U256::from(self.rng.random_range(1..2_000_000_u64)),
+            markets,
+            out_min: U256::ZERO,
+            to: owner(0),
+            deadline_s: u64::from(u32::MAX),
+            steps_max: 0,
+        }
+    }
+
+    /// Traders' accounts and those of the markets' swaps.
+    fn some_accounts(&mut self) -> Vec<AccountId> {
+        let of = |trader: u32| AccountId::numbered(owner(trader as usize), 0);
+        (0..4)
+            .map(|_| self.rng.random_range(0..TRADERS as u32))
+            .map(of)
+            .chain([AccountId((1 << 31) + 1), AccountId((1 << 31) + 2)])
+            .collect()
     }
 
     fn some_order(&mut self) -> (Address, OrderId) {

@@ -62,9 +62,18 @@ async fn balances(connection: &mut PgConnection, markets: &BTreeMap<MarketId, Ma
     };
     let account = |row: &PgRow, column: &str| AccountId(row.get::<i32, _>(column) as u32);
     let atoms = |row: &PgRow, column: &str| row.get::<String, _>(column).parse::<i128>().unwrap();
-    for row in sqlx::query("select account, token, atoms::text from transfers").fetch_all(&mut *connection).await.unwrap() {
-        let token = TokenId(row.get::<i32, _>("token") as u32);
-        add(account(&row, "account"), ledger::Change { free: atoms(&row, "atoms"), ..ledger::Change::none(token) });
+    for row in sqlx::query("select account, token, kind, atoms::text from transfers").fetch_all(&mut *connection).await.unwrap() {
+        let (token, atoms) = (TokenId(row.get::<i32, _>("token") as u32), atoms(&row, "atoms"));
+        let none = ledger::Change::none(token);
+        match row.get::<i16, _>("kind") {
+            1 | 2 => add(account(&row, "account"), ledger::Change { free: atoms, ..none }),
+            3 => {
+                add(account(&row, "account"), ledger::Change { fee_due: atoms, ..none });
+                add(AccountId(1), ledger::Change { free: -atoms, ..none });
+            }
+            4 | 5 => assert_eq!(account(&row, "account"), AccountId(0), "a swap is between wallets"),
+            kind => panic!("transfer of kind {kind}"),
+        }
     }
     let mut rebates: BTreeMap<i64, u128> = BTreeMap::new();
     for row in sqlx::query("select * from fills").fetch_all(&mut *connection).await.unwrap() {
@@ -74,20 +83,31 @@ async fn balances(connection: &mut PgConnection, markets: &BTreeMap<MarketId, Ma
         ledger::filled(market, level, lots).into_iter().for_each(|change| add(account(&row, "maker"), change));
         *rebates.entry(row.get("taker_seq")).or_default() += lots.0 as u128 * ledger::rebate_per_lot(market, level.ticks);
     }
-    let events = "select account, market, coalesce(ticks, 0) as ticks, kind, side, lots, coalesce(left_lots, 0) as left_lots, order_seq,
+    let events =
+        "select account, reason, market, coalesce(ticks, 0) as ticks, kind, side, lots, coalesce(left_lots, 0) as left_lots, order_seq,
                          coalesce(quote_atoms, 0)::text as quote, coalesce(fee_atoms, 0)::text as fee from order_events";
     for row in sqlx::query(events).fetch_all(connection).await.unwrap() {
+        if row.get::<i16, _>("kind") == 5 {
+            assert!((1..=28).contains(&row.get::<i16, _>("reason")), "a rejected operation says why");
+            continue;
+        }
         let level = level(&row, "side");
         let market = &markets[&level.market];
         let (lots, left) = (Lots(row.get::<i64, _>("lots") as u64), Lots(row.get::<i64, _>("left_lots") as u64));
         let owner = account(&row, "account");
         match row.get::<i16, _>("kind") {
             1 => add(owner, ledger::placed(market, level, lots)),
+            // Expired lots stay locked until they are claimed.
+            2 if row.get::<i16, _>("reason") == 5 => {}
             2 => add(owner, ledger::reduced(market, level, lots)),
             3 => {
                 let rebate = rebates.get(&row.get::<i64, _>("order_seq")).copied().unwrap_or(0);
                 let (quote, fee) = (atoms(&row, "quote") as u128, atoms(&row, "fee") as u128);
-                ledger::taken(market, level.side, lots, quote, fee, rebate).into_iter().for_each(|change| add(owner, change));
+                let mut changes = ledger::taken(market, level.side, lots, quote, fee, rebate);
+                if owner.0 >= 1 << 31 {
+                    changes.iter_mut().for_each(|change| change.free = 0);
+                }
+                changes.into_iter().for_each(|change| add(owner, change));
             }
             4 => ledger::claimed(market, level, lots, left).into_iter().for_each(|change| add(owner, change)),
             kind => panic!("order event of kind {kind}"),
