@@ -19,7 +19,10 @@ const root = __dirname;
 const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
 const patches = readdirSync(join(root, "mutants")).filter((file) => file.endsWith(".patch") && file.includes(option("--only") ?? "")).sort();
 
-/** A copy of the project outside of any repository, for one worker. */
+/**
+ * A copy of the project outside of any repository. A worker has two: faults are planted and compiled in one, and only the bytes go over to the other, so that
+ * no test is ever compiled again.
+ */
 function copy() {
   const folder = mkdtempSync(join(tmpdir(), "hifi-mutants-"));
   for (const name of COPIED) if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name), { recursive: true });
@@ -47,15 +50,15 @@ function forge(folder, profile, args) {
   });
 }
 
-/** Compiles the exchange, and what the patch touches beside it, into the copy's artifacts. */
-async function compile(folder, text) {
+/** Compiles the exchange, and what the patch touches beside it, into the artifacts that the tests read. */
+async function compile(folder, text, tests) {
   const touched = [...text.matchAll(/^\+\+\+ b\/contracts\/(\S+\.sol)/gm)].map((match) => match[1]).filter((file) => !file.includes("/libraries/"));
   const files = [...new Set(["src/Exchange.sol", ...touched])];
   const { status, text: said } = await forge(folder, "default", ["build", ...files, "--out", "out/artifacts", "--cache-path", "cache/artifacts"]);
   if (status !== 0) return said;
   for (const name of files.map((file) => basename(file, ".sol"))) {
     const { deployedBytecode } = JSON.parse(readFileSync(join(folder, "out", "artifacts", `${name}.sol`, `${name}.json`), "utf8"));
-    writeFileSync(join(folder, "artifacts", `${name}.json`), JSON.stringify({ deployedBytecode: deployedBytecode.object }));
+    writeFileSync(join(tests, "artifacts", `${name}.json`), JSON.stringify({ deployedBytecode: deployedBytecode.object }));
   }
   return null;
 }
@@ -73,14 +76,15 @@ async function caught(folder) {
   return null;
 }
 
-async function tryOut(folder, patch) {
+async function tryOut(folder, tests, patch) {
   const text = readFileSync(join(root, "mutants", patch), "utf8");
   const refused = apply(folder, patch);
   if (refused) return { ok: false, says: `does not apply: ${refused}` };
   try {
-    const broken = await compile(folder, text);
+    const broken = await compile(folder, text, tests);
     if (broken) return { ok: false, says: `does not compile: ${broken.slice(-600)}` };
-    const by = await caught(folder);
+    const by = await caught(tests);
+    if (text.includes("/periphery/")) cpSync(join(root, "artifacts"), join(tests, "artifacts"), { recursive: true });
     return by ? { ok: !by.startsWith("no test"), says: `caught by ${by}` } : { ok: false, says: "SURVIVED" };
   } finally {
     const left = apply(folder, patch, "--reverse");
@@ -89,19 +93,19 @@ async function tryOut(folder, patch) {
 }
 
 async function worker(queue, tally) {
-  const folder = copy();
+  const [folder, tests] = [copy(), copy()];
   try {
     // Without a fault the suite must pass, or a catch would mean nothing; this also fills the compiler's cache.
-    const healthy = (await compile(folder, "")) ?? (await caught(folder));
+    const healthy = (await compile(folder, "", tests)) ?? (await caught(tests));
     if (healthy) throw new Error(`the suite fails without any fault: ${healthy}`);
     for (let patch = queue.shift(); patch; patch = queue.shift()) {
       const start = Date.now();
-      const { ok, says } = await tryOut(folder, patch);
+      const { ok, says } = await tryOut(folder, tests, patch);
       console.log(`${ok ? "ok  " : "FAIL"} ${patch.padEnd(44)} ${String(Math.round((Date.now() - start) / 1000)).padStart(3)} s  ${says}`);
       tally[ok ? "good" : "bad"] += 1;
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    for (const made of [folder, tests]) rmSync(made, { recursive: true, force: true });
   }
 }
 

@@ -2,12 +2,12 @@
 pragma solidity ^0.8.24;
 
 import {IExchange} from "../src/interfaces/IExchange.sol";
-import {Base} from "./Base.sol";
+import {Batches} from "./Batches.sol";
 import {Vm} from "./Vm.sol";
 
 /// @notice What two traders share. Both transactions of a row run from one state; a slot both change counts as WW, a slot one changes and the other only reads
 /// as RW. Rows of the first test must be 0 for ever: they are why orders run in parallel. Those of the second conflict by nature and are pinned.
-contract ConflictTest is Base {
+contract ConflictTest is Batches {
     uint32 constant MAKER = 300; // everything the book holds at the start
     uint32 constant A = 301;
     uint32 constant B = 302;
@@ -108,7 +108,59 @@ contract ConflictTest is Base {
         return Call(address(0x9), abi.encodeCall(IExchange.claim, (one(id))));
     }
 
+    function batching(uint32 account, bytes memory batch) private pure returns (Call memory) {
+        return Call(ownerOf(account), abi.encodeCall(IExchange.execute, (account, batch)));
+    }
+
+    /// @dev Two old quotes out, two new ones in, a batch that goes on after failures.
+    function requoting(uint32 account, uint256 first, uint256 second, uint24 tick) private view returns (Call memory) {
+        bytes memory batch = bytes.concat(ops(true), opCancel(first), opCancel(second));
+        return batching(account, bytes.concat(batch, opLadder(market, ASK | POST_ONLY, tick, 1, 0, 0, rungs(2, 5))));
+    }
+
     // --------------------------------------------------------------------------------------------------------------------------------------- gates
+
+    /// Batches share no more than their operations do: makers requote side by side, beside takers, agents, switches and signatures of others.
+    function testBatchesShareNothing() public {
+        uint256[4] memory ids;
+        for (uint24 i = 0; i < 2; ++i) {
+            ids[i] = ask(A, 1002 + i, 5);
+            ids[2 + i] = ask(B, 1005 + i, 5);
+        }
+        Call memory a = requoting(A, ids[0], ids[1], 1002);
+        Call memory b = requoting(B, ids[2], ids[3], 1005);
+        zero("requote / requote on own ticks", a, b);
+        zero("requote / take that leaves the touch", a, buying(B, 2));
+        zero("requote / place elsewhere", a, asking(B, 1001));
+        zero("requote / bid", a, bidding(B, 899));
+        zero("requote / claim", a, claiming(filled));
+        zero("dead-man switch of the maker / take of his order", batching(MAKER, bytes.concat(ops(false), opSchedule(9_999_999))), buying(B, 2));
+        zero("claims in batches of two makers", batching(MAKER, bytes.concat(ops(true), opClaim(filled))), batching(A, bytes.concat(ops(true), opClaim(mine))));
+        bytes memory sells = bytes.concat(ops(true), opTake(Take(market, ASK | IOC, 800, 2, ALL_FREE, 0, 0, 0, 0)));
+        bytes memory buys = bytes.concat(ops(true), opTake(Take(market, BID | IOC, 1200, 2, ALL_FREE, 0, 0, 0, 0)));
+        zero("market buy / market sell", batching(A, buys), batching(B, sells));
+        zero("cancel up to / place of another on the other side", batching(A, bytes.concat(ops(true), opCancelUpTo(market, ASK, 1003, 0))), bidding(B, 899));
+        Call memory granting = Call(ownerOf(A), abi.encodeCall(IExchange.approveAgent, (A, address(9), 1, 1, 0, [uint32(0), 0, 0])));
+        zero("approve an agent / the owner's place", granting, asking(A, 1001));
+        zero("nonces / nonces", nonces(A), nonces(B));
+        zero("nonces / take", nonces(A), buying(A, 2));
+    }
+
+    function nonces(uint32 account) private pure returns (Call memory) {
+        return Call(ownerOf(account), abi.encodeCall(IExchange.cancelNonces, (account, 0, 1)));
+    }
+
+    /// What a batch adds to the conflicts of its operations: nothing.
+    function testBatchesByNature() public {
+        bytes memory buys = bytes.concat(ops(true), opTake(Take(market, BID | IOC, 1200, 2, ALL_FREE, 0, 0, 0, 0)));
+        pin("two takers on one side, in batches", batching(A, buys), batching(B, buys), 1, 0);
+        uint256 own = ask(A, 1002, 5);
+        ask(MAKER, 1002, 5);
+        bytes memory out = bytes.concat(ops(true), opReplace(own, ASK | POST_ONLY, 1004, 5, 0, 0, 0));
+        pin("replace / place on the level it leaves", batching(A, out), asking(B, 1002), 1, 0);
+        pin("place / cancel by one account on one level", asking(A, 1002), batching(A, bytes.concat(ops(true), opCancel(own))), 2, 0);
+        pin("prune / take of that side", Call(address(9), abi.encodeCall(IExchange.prune, (uint64(levelId(market, ASK, TOUCH)), 0))), buying(A, 2), 0, 1);
+    }
 
     function testNothingShared() public {
         zero("ask / ask, far", asking(A, 70_000), asking(B, 1001));
