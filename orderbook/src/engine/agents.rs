@@ -95,14 +95,15 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// The word of rights; an expiry of 0 leaves none.
+    /// The word of rights, its fields cut to their widths; an expiry of 0 leaves none.
     fn word(&self) -> U256 {
-        if self.expiry_s == 0 {
+        let (expiry_s, cap_atoms) = (self.expiry_s & ((1 << 40) - 1), self.cap_atoms & ((1 << 96) - 1));
+        if expiry_s == 0 {
             return U256::ZERO;
         }
         let [first, second, third] = self.markets.map(|market| U256::from(market.0));
         let scope = first << 152 | second << 184 | third << 216;
-        U256::from(self.expiry_s) | U256::from(self.perms) << 40 | U256::from(self.cap_atoms) << 56 | scope
+        U256::from(expiry_s) | U256::from(self.perms) << 40 | U256::from(cap_atoms) << 56 | scope
     }
 }
 

@@ -2,7 +2,7 @@
 //! escrow is `orderbook::ledger`'s.
 
 use super::Engine;
-use super::matching::Sum;
+use super::taking::Sum;
 use crate::{AccountId, LevelKey, Lots, Market, MarketId, Order, OrderId, Reject, Side, Ticks, TokenId, ledger as rules};
 use alloy_primitives::{U256, map::HashMap};
 

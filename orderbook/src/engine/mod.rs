@@ -16,6 +16,7 @@ mod matching;
 mod orders;
 mod signatures;
 mod swaps;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod words;

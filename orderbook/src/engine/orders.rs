@@ -1,7 +1,8 @@
 //! Resting orders: taken back, reduced, paid; and the house-keeping that anybody may do (claim, poke, prune).
 
 use super::agents::{Actor, perms};
-use super::matching::{Head, Kind, PlaceOutcome, Wish, steps};
+use super::matching::{Kind, PlaceOutcome, Wish};
+use super::taking::{Head, steps};
 use super::{Call, Engine};
 use crate::book::crosses;
 use crate::{AccountId, Event, LevelKey, Lots, MarketId, MarketStatus, Order, OrderId, ReduceReason, Reject, Side, Ticks};
