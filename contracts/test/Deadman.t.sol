@@ -41,7 +41,8 @@ contract DeadmanTest is Batches {
         refuse(e, A, ASK | POST_ONLY, 100, 5);
         refuse(e, A, BID | IOC, 100, 5);
         bytes memory batch = bytes.concat(ops(true), opTake(Take(market, BID | IOC, 50, 1, 0, 0, 0, 0, 0)), opReplace(id, ASK | POST_ONLY, 100, 1, 0, 0, 0));
-        bytes memory r = run(A, bytes.concat(batch, opLadder(market, ASK | POST_ONLY, 100, 1, 0, 0, rungs(1, 5)), opReduce(id, 4), opSchedule(2000), opPlace(ASK, 100, 5)));
+        bytes memory r =
+            run(A, bytes.concat(batch, opLadder(market, ASK | POST_ONLY, 100, 1, 0, 0, rungs(1, 5)), opReduce(id, 4), opSchedule(2000), opPlace(ASK, 100, 5)));
         isRefused(r, 0, IExchange.Expired.selector);
         isRefused(r, 1, IExchange.Expired.selector);
         isRefused(r, 2, IExchange.Expired.selector);

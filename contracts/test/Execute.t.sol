@@ -30,7 +30,8 @@ contract ExecuteTest is Batches {
         uint256 paid = ask(A, 99, 5);
         buy(B, 99, 5);
         uint256 other = ask(A, 101, 9);
-        bytes memory batch = bytes.concat(ops(false), opClaim(paid), opCancel(old), opReduce(other, 4), opPlace(ASK | POST_ONLY, 100, 3), opPlace(BID | IOC, 100, 1));
+        bytes memory batch =
+            bytes.concat(ops(false), opClaim(paid), opCancel(old), opReduce(other, 4), opPlace(ASK | POST_ONLY, 100, 3), opPlace(BID | IOC, 100, 1));
         bytes memory r = run(A, batch);
         eq(r.length, 5 * 32, "a word each");
         eq(word(r, 0), 5 << 48, "CLAIM: back, filled");
@@ -89,6 +90,29 @@ contract ExecuteTest is Batches {
         eq(get(8, uint256(POOR) << 24 | 3), before, "money");
         r = run(POOR, bytes.concat(ops(true), opPlace(BID | GTC, 100, 2)));
         eq(word(r, 0), 2 << 104, "this one it can pay");
+    }
+
+    /// Whoever sends a batch chooses its gas: too little must fail the batch, never look like a refusal of what took.
+    function testTooLittleGasIsNoRefusal() public {
+        for (uint24 tick = 100; tick < 220; ++tick) {
+            ask(B, tick, 1);
+        }
+        bytes memory call = abi.encodeCall(IExchange.execute, (A, bytes.concat(ops(true), opPlace(BID | IOC, 300, 120))));
+        uint256 snapshot = vm.snapshotState();
+        uint256 failures;
+        // The call inside leaves a 64th of the gas behind: here enough to log a refusal.
+        for (uint256 gas_ = 600_000; gas_ < 1_400_000; gas_ += 39_973) {
+            vm.prank(ownerOf(A));
+            (bool ok, bytes memory out) = address(x).call{gas: gas_}(call);
+            if (!ok) {
+                ++failures;
+                continue;
+            }
+            eq(word(abi.decode(out, (bytes)), 0), 120 << 104, "all");
+            vm.revertToState(snapshot);
+            snapshot = vm.snapshotState();
+        }
+        require(failures > 2 && failures < 18, "both are met");
     }
 
     function testMalformedBatches() public {
