@@ -161,6 +161,8 @@ struct Stage {
     now_s: u64,
     books: Vec<Book>,
     names: HashMap<AccountId, String>,
+    /// Whoever was named, by address.
+    people: HashMap<Address, String>,
     /// Orders that rested, by trader.
     orders: HashMap<String, Vec<OrderId>>,
     /// Token names by number.
@@ -196,6 +198,7 @@ impl Stage {
             funds: scenario.funds,
             now_s: NOW_S,
             books: Vec::new(),
+            people: HashMap::default(),
             names: HashMap::from_iter([(AccountId(1), "fees".to_string())]),
             orders: HashMap::default(),
             tokens: HashMap::from_iter([(TokenId(1), "COIN".to_string())]),
@@ -234,6 +237,16 @@ impl Stage {
                 };
                 for name in [by, account, meant] {
                     self.mention(name, deed, exchange)?;
+                }
+                let other = match deed {
+                    Deed::Agent(line) | Deed::Grant { agent: line, .. } => &line.agent,
+                    Deed::Role { who, .. } => who,
+                    Deed::Relay { signer, .. } => signer,
+                    Deed::Swap { to, .. } => to,
+                    _ => by,
+                };
+                for name in [by, account, meant, other] {
+                    self.people.insert(trader(name), name.clone());
                 }
                 let command = self.command(by, account, deed);
                 match exchange.apply(trader(by), &command, self.now_s) {
@@ -611,8 +624,7 @@ impl Stage {
 
     /// The name a trader's address belongs to.
     fn address_name(&self, who: Address) -> String {
-        let known = self.names.values().find(|name| trader(name) == who);
-        known.cloned().unwrap_or_else(|| who.to_string())
+        self.people.get(&who).cloned().unwrap_or_else(|| who.to_string())
     }
 
     fn token_name(&self, token: TokenId) -> &str {
