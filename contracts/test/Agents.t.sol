@@ -176,6 +176,8 @@ contract AgentsTest is Base {
         botPlaces(IExchange.OverCap.selector, market, BID | IOC, 101, 5);
         botPlaces(IExchange.OverCap.selector, market, BID | POST_ONLY, type(uint24).max, type(uint48).max); // the product does not wrap
         botPlaces(0, market, BID | IOC, 100, 5);
+        approve(2000, 15, 4999, 0); // an atom less
+        botPlaces(IExchange.OverCap.selector, market, ASK | POST_ONLY, 100, 5);
         // The owner has no cap.
         ask(A, 101, 6);
     }

@@ -197,7 +197,7 @@ contract HostileTest is Base {
     }
 
     function mutators() private view returns (bytes[] memory calls) {
-        calls = new bytes[](20);
+        calls = new bytes[](22);
         calls[0] = abi.encodeCall(IExchange.register, (1));
         calls[1] = abi.encodeCall(IExchange.deposit, (VILLAIN, address(rogue), 5, none()));
         calls[2] = abi.encodeCall(IExchange.withdraw, (VILLAIN, address(quote), 5, address(0x666), none()));
@@ -218,6 +218,11 @@ contract HostileTest is Base {
         calls[17] = abi.encodeCall(IExchange.setRole, (1, address(1)));
         IExchange.AgentGrant memory grant;
         calls[18] = abi.encodeCall(IExchange.approveAgentSigned, (grant, ""));
+        uint32[] memory way = new uint32[](1);
+        way[0] = 1;
+        calls[20] = abi.encodeCall(IExchange.swapExactIn, (address(quote), 0, way, 0, address(1), 1, 0));
+        IExchange.Batch memory batch;
+        calls[21] = abi.encodeCall(IExchange.executeSigned, (batch, address(1), ""));
         calls[19] = abi.encodeCall(IExchange.depositPermit, (VILLAIN, address(rogue), 5, 0, 0, 0, 0));
     }
 
