@@ -11,7 +11,7 @@ pub enum Reject {
     NotAuthorized,
     #[error("the order exceeds the agent's cap")]
     OverCap,
-    #[error("the mode is unknown, or not available yet")]
+    #[error("the mode, or a field that goes with it, is unknown")]
     BadMode,
     #[error("the market does not accept this now (status {status})")]
     NotLive { status: u8 },

@@ -1,5 +1,4 @@
-//! Orders that expire: the engine takes none yet, but the follower reads their events already. The worked example of docs/contract.md,
-//! event by event, with the words checked there.
+//! Orders that expire, as the follower reads them: the worked example of docs/contract.md, event by event, with the words checked there.
 
 use alloy_primitives::U256;
 use orderbook::{
