@@ -169,6 +169,17 @@ contract LensTest is Base {
         require(says(BID | IOC, 1, 1) == IExchange.BadAmount.selector, "no room for the credit");
     }
 
+    /// What an own order has filled is not paid when it only shrinks, so it cannot pay for what is taken in the same operation; when it goes, it can.
+    function testOwnOrdersThatShrinkPayNothing() public {
+        ask(T, 100, 10);
+        buy(A, 100, 4);
+        ask(A, 99, 5);
+        set(8, uint256(T) << 24 | 3, 4952); // one atom short of 5 x 990 and a fee of 3
+        uint8 decrement = BID | IOC | 4 << 4;
+        require(says(decrement, 100, 8) == IExchange.Insufficient.selector, "3 of 6 lots: it stays");
+        require(says(decrement, 100, 11) == 0, "all 6: it goes, and is paid 4 lots");
+    }
+
     function says(uint8 mode, uint24 tick, uint48 lots) private returns (bytes4 said) {
         vm.prank(ownerOf(T));
         said = lens.canPlace(T, market, mode, tick, lots, 0, 0, 0);
