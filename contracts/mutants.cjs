@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Plants the faults of mutants/*.patch, one at a time, in a copy of this folder, and demands that a test fails: proof that the suite can see them.
-//   node mutants.cjs [--jobs N] [--only WORD]   compile and test each one; ends with 1 if one survives, does not apply or does not compile
-//   node mutants.cjs --check                    only that every patch still applies; a second, part of the build
+//   node mutants.cjs [--jobs N] [--only WORD] [--fast]
+//                             compile and test each one; ends with 1 if one survives, does not apply or does not compile; --fast: without random traders
+//   node mutants.cjs --check  only that every patch still applies; a second, part of the build
 // Run by hand and before a release (about 30 s a fault and core). Never touches the sources here. A patch begins with one sentence that says what breaks.
 // The figures of snapshots/gas.json are left out: any change of code changes them, so they would catch everything and prove nothing; the gates stay in.
 const { spawn, spawnSync } = require("node:child_process");
@@ -12,12 +13,14 @@ const { join, basename } = require("node:path");
 const COPIED = ["src", "test", "script", "artifacts", "snapshots", "foundry.toml", "package.json", "forge.cjs", "solc.cjs"];
 // What finds most, first; each ends at its first failure.
 const SLOW = "Invariants|LensFuzz";
-const SUITES = [["--no-match-contract", SLOW], ["--match-contract", SLOW]];
+const SUITES = [["--no-match-contract", SLOW], ["--match-contract", SLOW]].slice(0, process.argv.includes("--fast") ? 1 : 2);
 const SECONDS_MAX = 600;
 
 const root = __dirname;
 const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
-const patches = readdirSync(join(root, "mutants")).filter((file) => file.endsWith(".patch") && file.includes(option("--only") ?? "")).sort();
+const patches = readdirSync(join(root, "mutants"))
+  .filter((file) => file.endsWith(".patch") && (option("--only") ?? "").split(",").some((word) => file.includes(word)))
+  .sort();
 
 /**
  * A copy of the project outside of any repository. A worker has two: faults are planted and compiled in one, and only the bytes go over to the other, so that
@@ -57,8 +60,8 @@ async function compile(folder, text, tests) {
   const { status, text: said } = await forge(folder, "default", ["build", ...files, "--out", "out/artifacts", "--cache-path", "cache/artifacts"]);
   if (status !== 0) return said;
   for (const name of files.map((file) => basename(file, ".sol"))) {
-    const { deployedBytecode } = JSON.parse(readFileSync(join(folder, "out", "artifacts", `${name}.sol`, `${name}.json`), "utf8"));
-    writeFileSync(join(tests, "artifacts", `${name}.json`), JSON.stringify({ deployedBytecode: deployedBytecode.object }));
+    const { abi, bytecode, deployedBytecode } = JSON.parse(readFileSync(join(folder, "out", "artifacts", `${name}.sol`, `${name}.json`), "utf8"));
+    writeFileSync(join(tests, "artifacts", `${name}.json`), JSON.stringify({ abi, bytecode: bytecode.object, deployedBytecode: deployedBytecode.object }));
   }
   return null;
 }
