@@ -237,12 +237,17 @@ contract TakeTest is Base {
         eq(feeDue(T, 3), (atoms * 500 + 999_999) / 1e6, "fee");
     }
 
-    /// A take in steps of one ends in the same book as one take.
+    /// A take in steps of one ends in the same book as one take, past holes and expired orders.
     function testStepsOfOne(uint256 seed) public {
         for (uint256 i = 0; i < 12; ++i) {
-            uint256 id = ask(i & 1 == 0 ? A : B, 100 + uint24(seed >> (i * 4) & 3), 1 + uint48(seed >> (i * 8) & 7));
-            if (seed >> (100 + i) & 3 == 0) cancel(i & 1 == 0 ? A : B, id);
+            uint32 maker = i & 1 == 0 ? A : B;
+            vm.prank(ownerOf(maker));
+            (uint256 id,) = x.place(
+                maker, market, ASK | POST_ONLY, 100 + uint24(seed >> (i * 4) & 3), 1 + uint48(seed >> (i * 8) & 7), seed >> (120 + i) & 3 == 0 ? 1050 : 0, 0, 0
+            );
+            if (seed >> (100 + i) & 3 == 0) cancel(maker, id);
         }
+        vm.warp(1050); // about a quarter of them has expired
         uint48 lots = 1 + uint48(seed >> 200) % 50;
         uint256 start = vm.snapshotState();
         uint48 at_once = buy(T, 103, lots);
