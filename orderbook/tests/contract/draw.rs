@@ -1,4 +1,4 @@
-//! Random but plausible commands of every kind, drawn beside the engine: a few traders, their agents and a wallet contract, six markets with
+//! Random but plausible commands of every kind, drawn beside the engine: a few traders, their agents and a wallet contract, seven markets with
 //! different fees, units and least lives, a clock that moves, prices that cross often, every field at its edges, every way to be refused.
 //! Called by contract = engine alone; what was drawn depends on the seed and on what the engine did with it.
 
@@ -22,12 +22,14 @@ const TARGETS: usize = 200;
 /// Where signatures are valid.
 pub const DOMAIN: signed::Domain = signed::Domain { chain_id: CHAIN_ID, exchange: EXCHANGE };
 /// Token contracts there are; the last is listed by nobody at first.
-pub const TOKENS: [&str; 4] = ["ETH", "USDC", "BTC", "MON"];
-/// Markets that are never halted: 1 to 5; after them one that is, again and again.
-const LASTING: u32 = 5;
+pub const TOKENS: [&str; 6] = ["ETH", "USDC", "BTC", "GEM", "ORE", "MON"];
+/// Markets that are never halted: 1 to 6; after them one that is, again and again.
+const LASTING: u32 = 6;
 /// Prices of market 4 are the least there are, those of market 5 the highest.
 const LOW: u32 = 4;
 const HIGH: u32 = 5;
+/// The units of market 6 are the largest there are: its sums leave 128 bits.
+const DEAR: u32 = 6;
 
 /// A number from the environment, or `default`.
 pub fn from_env(name: &str, default: u64) -> u64 {
@@ -111,7 +113,7 @@ impl Draw {
         self.sessions.iter().map(|session| session.at).collect()
     }
 
-    /// Six markets, the roles, and money for everybody: enough for many orders, not for all.
+    /// Seven markets, the roles, and money for everybody: enough for many orders, not for all.
     pub fn opening(&mut self) -> Vec<(Address, Command)> {
         let owner = self.roles[0];
         let mut opening = vec![
@@ -120,12 +122,17 @@ impl Draw {
             (owner, market(("BTC", "ETH"), (1, 1, 3), (0, 0), 5)),
             (owner, market(("ETH", "COIN"), (100_000, 10, 1), (1_000, -200), 1)),
             (owner, market(("COIN", "USDC"), (1, 100, 2), (50, 0), 0)),
+            (owner, market(("GEM", "ORE"), (u64::MAX, u64::MAX, 1), (10_000, 9_999), 0)),
             (owner, mortal_market()),
             (owner, Command::SetRole { role: 1, who: self.traders[0].at }),
             (owner, Command::SetRole { role: 2, who: self.traders[1].at }),
         ];
         for trader in &self.traders {
             opening.push((trader.at, Command::Register { salt: 0 }));
+            for token in ["GEM", "ORE"] {
+                let atoms = U256::from(1) << 108;
+                opening.push((trader.at, Command::Deposit { account: AccountId(0), token: scenario::token(token), atoms, settle: vec![] }));
+            }
             for token in ["ETH", "USDC", "BTC", "COIN"] {
                 let atoms = U256::from(20_000_000_000_u64);
                 opening.push((trader.at, Command::Deposit { account: AccountId(0), token: scenario::token(token), atoms, settle: vec![] }));
@@ -245,18 +252,20 @@ impl Draw {
         match self.rng.random_range(0..60) {
             0 => scenario::token(scenario::NOWHERE),
             1 => scenario::token("MON"),
+            2..6 => scenario::token(self.one_of(&["GEM", "ORE"])),
             _ => scenario::token(self.one_of(&["ETH", "USDC", "BTC", "COIN"])),
         }
     }
 
-    /// Mostly one of the first six; the first is the busiest.
+    /// Mostly one of the first seven; the first is the busiest.
     fn market(&mut self) -> MarketId {
         match self.rng.random_range(0..100) {
             0..40 => MarketId(1),
             40..56 => MarketId(2),
-            56..68 => MarketId(3),
-            68..79 => MarketId(LOW),
-            79..89 => MarketId(HIGH),
+            56..66 => MarketId(3),
+            66..75 => MarketId(LOW),
+            75..83 => MarketId(HIGH),
+            83..89 => MarketId(DEAR),
             89..98 => self.mortal,
             _ => MarketId(self.one_of(&[0, self.markets, self.markets + 1, u32::MAX])),
         }
@@ -312,7 +321,7 @@ impl Draw {
             _ => 4,
         };
         let rule = if self.chance(0.5) { 0 } else { self.rng.random_range(1..5) };
-        Mode(self.side() as u8 | tif << 1 | rule << 4 | (self.chance(0.15) as u8) << 7)
+        Mode(self.side() as u8 | tif << 1 | rule << 4 | (self.chance(0.22) as u8) << 7)
     }
 
     /// Most orders stand on their own side of the middle, few prices apart, so that levels are long and crosses frequent.
@@ -325,16 +334,22 @@ impl Draw {
         {
             return Ticks((best.0 + self.rng.random_range(0..3)).saturating_sub(1).min(Ticks::MAX.0));
         }
+        if market.0 == DEAR && self.chance(0.3) {
+            return Ticks(self.rng.random::<u32>() >> self.rng.random_range(8..32));
+        }
         let away = self.rng.random_range(0..6) - 2;
         let away = if side == Side::Bid { -away } else { away };
         Ticks(match market.0 {
-            LOW => (3 + away).max(0) as u32,
+            LOW | DEAR => (3 + away).max(0) as u32,
             HIGH => (Ticks::MAX.0 as i64 - 2 + away as i64).min(Ticks::MAX.0 as i64) as u32,
             _ => (MIDDLE as i32 + away) as u32,
         })
     }
 
-    fn lots(&mut self) -> Lots {
+    fn lots(&mut self, market: MarketId) -> Lots {
+        if market.0 == DEAR && self.chance(0.4) {
+            return Lots(self.rng.random::<u64>() >> self.rng.random_range(16..64));
+        }
         Lots(match self.rng.random_range(0..300) {
             0 => 0,
             1 => Lots::MAX.0 + 1,
@@ -387,9 +402,11 @@ impl Draw {
     fn place(&mut self, engine: &Engine) -> (MarketId, Mode, Ticks, Lots, u32, u64, u16) {
         let (market, mode) = (self.market(), self.mode());
         let ticks = self.ticks(engine, market, mode.side());
-        let (lots, expiry_s) = (self.lots(), self.expiry_s());
+        let (lots, expiry_s) = (self.lots(market), self.expiry_s());
         let client = if mode.0 >> 7 == 1 || self.chance(0.2) { self.client() } else { 0 };
-        (market, mode, ticks, lots, expiry_s, client, self.steps_max())
+        // What may only rest has little to pass before it may.
+        let steps_max = if matches!(mode.0 >> 1 & 7, 1 | 2) && self.chance(0.4) { self.rng.random_range(1..3) } else { self.steps_max() };
+        (market, mode, ticks, lots, expiry_s, client, steps_max)
     }
 
     // ------------------------------------------------------------------------------------------------------------------------ batches
@@ -449,7 +466,7 @@ impl Draw {
                 let (market, mode, ticks, _, expiry_s, client, _) = self.place(engine);
                 let mode = if self.chance(0.9) { Mode(mode.0 & !0xe | self.rng.random_range(1..3) << 1) } else { mode };
                 let rungs = self.rng.random_range(0..7);
-                let lots = (0..rungs).map(|_| if self.chance(0.15) { Lots(0) } else { self.lots() }).collect();
+                let lots = (0..rungs).map(|_| if self.chance(0.15) { Lots(0) } else { self.lots(market) }).collect();
                 let step = match self.rng.random_range(0..20) {
                     0 => i16::MIN,
                     1 => i16::MAX,
@@ -463,7 +480,7 @@ impl Draw {
                 Operation::CancelUpTo { market, side, ticks, steps_max: self.steps_max() }
             }
             89..96 => {
-                let until_s = if self.chance(0.5) { 0 } else { self.now_s + self.rng.random_range(0..12) };
+                let until_s = if self.chance(0.3) { 0 } else { self.now_s + self.rng.random_range(0..20) };
                 Operation::CancelClient { client: self.client(), until_s }
             }
             _ => {
