@@ -2,7 +2,7 @@
 //! either side changed are equal; a refused command changes no slot. Every so often all words there are, the books that `Book::replay`
 //! makes of the contract's logs, and every token's sum.
 //!
-//! `HIFI_OPS` commands (100,000), `HIFI_SEED`, `HIFI_COMPARE_EVERY` (1,000; 1: all words after each command).
+//! `HIFI_OPS` commands (100,000), `HIFI_SEED`, `HIFI_COMPARE_EVERY` (1,000; 1: all words after each command), `HIFI_THREADS` (1).
 
 use crate::draw::{DOMAIN, Draw, TOKENS, from_env};
 use crate::evm::{Chain, EXCHANGE, Outcome};
@@ -15,6 +15,7 @@ use orderbook::{
     scenario,
 };
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Worlds of the run in CI; a longer run starts a new one every so many commands.
 const WORLDS: u64 = 8;
@@ -240,6 +241,18 @@ impl Tally {
             }
         }
         note(&mut self.situations, caller, command, engine, events);
+    }
+
+    fn merge(&mut self, other: Tally) {
+        for (own, counts) in [(&mut self.commands, other.commands), (&mut self.operations, other.operations)] {
+            for (name, [done, refused]) in counts {
+                let sum = own.entry(name).or_default();
+                *sum = [sum[0] + done, sum[1] + refused];
+            }
+        }
+        for (own, counts) in [(&mut self.rejects, other.rejects), (&mut self.situations, other.situations)] {
+            counts.into_iter().for_each(|(name, times)| *own.entry(name).or_default() += times);
+        }
     }
 
     fn print(&self) {
@@ -506,7 +519,7 @@ impl World {
     }
 }
 
-/// Runs one world; returns how many operations of batches it did besides.
+/// Runs one world.
 fn run(seed: u64, commands: u64, every: u64, tally: &mut Tally) {
     let mut draw = Draw::new(seed);
     let mut world = World::new(&draw);
@@ -560,14 +573,28 @@ fn random_commands_do_the_same_on_contract_engine_and_follower() {
     println!("HIFI_SEED={first} HIFI_OPS={commands} HIFI_COMPARE_EVERY={every}");
     let most = if every < SLOW_EVERY { COMMANDS_PER_SMALL_WORLD } else { COMMANDS_PER_WORLD_MAX };
     let worlds = if commands < 20_000 { 1 } else { WORLDS.max(commands.div_ceil(most)) };
-    let mut tally = Tally::default();
     let started = std::time::Instant::now();
-    for world in 0..worlds {
-        run(first.wrapping_add(world), commands / worlds, every, &mut tally);
-        if world % 20 == 19 {
-            println!("{} worlds of {worlds}, {:.0?}", world + 1, started.elapsed());
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut tally = Tally::default();
+        loop {
+            let world = next.fetch_add(1, Ordering::Relaxed);
+            if world >= worlds {
+                return tally;
+            }
+            run(first.wrapping_add(world), commands / worlds, every, &mut tally);
+            if world % 20 == 19 {
+                println!("{} worlds of {worlds}, {:.0?}", world + 1, started.elapsed());
+            }
         }
-    }
+    };
+    let mut tally = Tally::default();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..from_env("HIFI_THREADS", 1)).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            tally.merge(thread.join().expect("contract, engine and follower do the same in every world"));
+        }
+    });
     println!("{} commands in {worlds} worlds, all words compared every {every}: {:.1?}", commands / worlds * worlds, started.elapsed());
     tally.print();
     // A short run by hand may miss a rare situation; the run in CI may not.
