@@ -345,6 +345,11 @@ contract SignedBatchTest is Signing, Batches {
         refused(IExchange.BadSignature.selector, b, owner, sign(KEY, domainOf("hifi Exchange", block.chainid + 1, address(x)), content));
         refused(IExchange.BadSignature.selector, b, owner, sign(KEY, domainOf("hifi Exchange", block.chainid, address(0xe2)), content));
         bytes memory sig = sign(KEY, here(), content);
+        // A second exchange on this chain, where the same account is the same owner's.
+        IExchange other = IExchange(predeploy("Exchange", address(0xe5), uint160(address(this))));
+        vm.store(address(other), slot(7, A), bytes32(uint256(uint160(owner))));
+        vm.expectRevert(err(IExchange.BadSignature.selector));
+        other.executeSigned(b, owner, sig);
         vm.chainId(4242);
         refused(IExchange.BadSignature.selector, b, owner, sig);
     }
