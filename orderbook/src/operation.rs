@@ -233,10 +233,10 @@ impl Bytes<'_> {
         Ok(head.iter().fold(0, |number, byte| number << 8 | *byte as u128))
     }
 
-    /// An id that names no order (a side above 1) becomes one of market 0, which has none either.
+    /// An id that names no order (a side above 1) becomes one at tick 0 of its market, where none rests either.
     fn order(&mut self) -> Result<OrderId, BadOps> {
         let packed = self.number(13)?;
-        let nowhere = OrderId { level: LevelKey { market: MarketId(0), side: Side::Bid, ticks: Ticks(0) }, index: 0 };
+        let nowhere = OrderId { level: LevelKey { market: MarketId((packed >> 72) as u32), side: Side::Bid, ticks: Ticks(0) }, index: 0 };
         Ok(OrderId::unpacked(packed).unwrap_or(nowhere))
     }
 
@@ -479,6 +479,11 @@ mod tests {
         let mut side = encode(false, &one_of_each()[7..8]);
         side[6] = 2;
         assert_eq!(decode(&side), Err(BadOps::UnknownSide(2)));
+        // An id of a third side is an id nobody has, in its own market.
+        let mut id = encode(false, &[Operation::Cancel { order: some_order() }]);
+        id[6] = 2;
+        let level = LevelKey { market: some_order().level.market, side: Side::Bid, ticks: Ticks(0) };
+        assert_eq!(decode(&id), Ok((false, vec![Operation::Cancel { order: OrderId { level, index: 0 } }])));
     }
 
     #[test]

@@ -425,7 +425,9 @@ impl Draw {
         let skip_failed = self.chance(0.75);
         let mut ops = operation::encode(skip_failed, &operations);
         if self.chance(0.03) {
-            match self.rng.random_range(0..6) {
+            match self.rng.random_range(0..7) {
+                // Often the side of an id, or a bit of it.
+                6 if ops.len() > 6 => ops[6] ^= 1 << self.rng.random_range(0..8),
                 0 => ops.truncate(self.rng.random_range(0..ops.len())),
                 1 => ops[0] = self.rng.random_range(2..=255),
                 2 => ops.push(self.one_of(&[0, 11, 255])),
