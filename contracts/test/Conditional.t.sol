@@ -58,7 +58,8 @@ contract ConditionalTest is Signing, Batches {
     }
 
     function hashOf(IConditional.Order memory o) internal pure returns (bytes32) {
-        bytes memory kind = "Conditional(uint32 account,uint32 market,uint8 kind,uint24 tick,uint48 minOpen,uint40 notBefore,uint40 deadline,uint64 nonce,bytes ops)";
+        bytes memory kind =
+            "Conditional(uint32 account,uint32 market,uint8 kind,uint24 tick,uint48 minOpen,uint40 notBefore,uint40 deadline,uint64 nonce,bytes ops)";
         bytes memory first = abi.encode(keccak256(kind), o.account, o.market, o.kind, o.tick, o.minOpen);
         return keccak256(bytes.concat(first, abi.encode(o.notBefore, o.deadline, o.nonce, keccak256(o.ops))));
     }

@@ -21,7 +21,8 @@ abstract contract Signing is Base {
     }
 
     function contentOf(IExchange.AgentGrant memory g) internal pure returns (bytes32) {
-        bytes memory kind = "Agent(uint32 account,address agent,uint40 expiry,uint16 perms,uint96 cap,uint32 market0,uint32 market1,uint32 market2,uint64 nonce,uint40 deadline)";
+        bytes memory kind =
+            "Agent(uint32 account,address agent,uint40 expiry,uint16 perms,uint96 cap,uint32 market0,uint32 market1,uint32 market2,uint64 nonce,uint40 deadline)";
         bytes memory first = abi.encode(keccak256(kind), g.account, g.agent, g.expiry, g.perms, g.cap);
         return keccak256(bytes.concat(first, abi.encode(g.market0, g.market1, g.market2, g.nonce, g.deadline)));
     }
