@@ -56,7 +56,9 @@ function forge(folder, profile, args) {
 /** Compiles the exchange, and what the patch touches beside it, into the artifacts that the tests read. */
 async function compile(folder, text, tests) {
   const touched = [...text.matchAll(/^\+\+\+ b\/contracts\/(\S+\.sol)/gm)].map((match) => match[1]).filter((file) => !file.includes("/libraries/"));
-  const files = [...new Set(["src/Exchange.sol", ...touched])];
+  // Reader and Preview are parts of the lens and of the conditional orders: what is deployed is compiled, whichever part is touched.
+  const whole = touched.flatMap((file) => (file.startsWith("src/periphery/") ? ["src/periphery/Lens.sol", "src/periphery/Conditional.sol"] : [file]));
+  const files = [...new Set(["src/Exchange.sol", ...whole])];
   const { status, text: said } = await forge(folder, "default", ["build", ...files, "--out", "out/artifacts", "--cache-path", "cache/artifacts"]);
   if (status !== 0) return said;
   for (const name of files.map((file) => basename(file, ".sol"))) {
