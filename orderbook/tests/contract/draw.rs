@@ -356,6 +356,7 @@ impl Draw {
             2 => Lots::MAX.0,
             3 => (1 << 48) - 1,
             4..24 => self.rng.random_range(20..400),
+            24..80 => self.one_of(&[5, 10]),
             _ => self.rng.random_range(1..24),
         })
     }
@@ -628,6 +629,8 @@ impl Draw {
         let cap_atoms = match self.rng.random_range(0..10) {
             0..6 => 0,
             6 => (1 << 96) - 1,
+            // Exactly what some orders of market 1 are worth.
+            7 | 8 => 10 * MIDDLE as u128 * self.one_of(&[5, 10]),
             _ => self.rng.random_range(1..20_000_000),
         };
         let markets = if self.chance(0.6) { [MarketId(0); 3] } else { [self.market(), self.market(), MarketId(0)] };
