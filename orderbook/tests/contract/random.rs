@@ -572,7 +572,7 @@ fn random_commands_do_the_same_on_contract_engine_and_follower() {
     let every = from_env("HIFI_COMPARE_EVERY", 1_000).max(1);
     println!("HIFI_SEED={first} HIFI_OPS={commands} HIFI_COMPARE_EVERY={every}");
     let most = if every < SLOW_EVERY { COMMANDS_PER_SMALL_WORLD } else { COMMANDS_PER_WORLD_MAX };
-    let worlds = if commands < 20_000 { 1 } else { WORLDS.max(commands.div_ceil(most)) };
+    let worlds = if commands <= COMMANDS_PER_WORLD_MAX { 1 } else { WORLDS.max(commands.div_ceil(most)) };
     let started = std::time::Instant::now();
     let next = AtomicU64::new(0);
     let work = || {
