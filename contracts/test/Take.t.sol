@@ -33,9 +33,12 @@ contract TakeTest is Base {
         eq(buy(T, 70_000, 17), 17, "filled");
         Vm.Log[] memory logs = vm.getRecordedLogs();
         eq(logs.length, 4, "three levels, one taker");
-        eq(uint256(logs[0].topics[1]), levelId(1, ASK, 100), "best first");
-        eq(uint256(logs[1].topics[1]), levelId(1, ASK, 102), "then the next");
-        eq(uint256(logs[2].topics[1]), levelId(1, ASK, 70_000), "then the far one");
+        // Best price first; each log carries the word its level has from now on.
+        uint24[3] memory ticks = [uint24(100), 102, 70_000];
+        for (uint256 i = 0; i < 3; ++i) {
+            uint256 id = levelId(1, ASK, ticks[i]);
+            isLog(logs[i], IExchange.LevelFill.selector, abi.encode(id), abi.encode(get(11, id)));
+        }
         uint256 atoms = 10 * 1000 + 5 * 1020 + 2 * 700_000;
         isLog(logs[3], IExchange.Taken.selector, abi.encode(1, T), abi.encode(taken(IOC, 17, 17, 0), atoms, (atoms * 500 + 999_999) / 1e6));
         isLevel(ASK, 100, 2, 2, 0, 0);
